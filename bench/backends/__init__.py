@@ -1,0 +1,99 @@
+"""What every backend offers: one file (or folder) a backend, each with a class `Backend`.
+
+In: an arm and requests (one prompt, N seeds). Out: completions, in whatever order they finish.
+A backend judges nothing, stores nothing and knows nothing about tasks; a failure of the model or
+of the server is a Completion with `error`, a mistake of the user a BenchError before any answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel, ValidationError
+
+from bench import plugins
+from bench.errors import ConfigError
+from bench.records import AnswerSchema, Completion, LoadedModel, ModelSpec, Prompt, Sampling
+
+ROOM = "backends"
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+class Request(NamedTuple):
+    """One prompt to answer once per seed."""
+
+    prompt: Prompt
+    seeds: tuple[int, ...]
+
+
+class Answer(NamedTuple):
+    """One completion and the place of its seed in the request."""
+
+    prompt_id: str
+    seed_index: int
+    completion: Completion
+
+
+class BackendState(NamedTuple):
+    """What `bench doctor` prints about one backend."""
+
+    installed: bool
+    version: str | None
+    """Version of the engine, None where absent."""
+    remedy: str | None
+    """The exact command that would mend it, None where nothing is wrong."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """One opened arm. It is used by one thread and closed once."""
+
+    loaded: LoadedModel
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """One Answer per seed of every request, in any order; requests are taken as needed."""
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """The text of one answer to the request's first seed, piece by piece."""
+
+    def close(self) -> None:
+        """Free the model. Closing twice does nothing."""
+
+
+class Backend(Protocol):
+    """The class each backend module names `Backend`; made without arguments, opens nothing by itself."""
+
+    Options: ClassVar[type[BaseModel]]
+    """The options an arm may set, with ranges; extra keys are refused."""
+
+    def state(self) -> BackendState:
+        """Whether the engine is installed and which version; loads no model."""
+
+    def check(self, spec: ModelSpec, sampling: Sampling) -> None:
+        """Refuse, with a BenchError, what cannot be honoured; cheap, before anything loads."""
+
+    def digest(self, spec: ModelSpec) -> str | None:
+        """`sha256:...` of what the arm would load now; None where it cannot be known."""
+
+    def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> Session:
+        """Load the arm (warm-up included). Raises a BenchError with what to do."""
+
+
+def get(name: str) -> Backend:
+    """A backend by name; ConfigError with the known names where there is no such file."""
+    backend: Backend = plugins.load(ROOM, name).Backend()
+    return backend
+
+
+def parse_options(model: type[OptionsT], spec: ModelSpec) -> OptionsT:
+    """The arm's options as the backend's model; ConfigError names arm, option and what is allowed."""
+    try:
+        return model.model_validate(spec.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        known = ", ".join(model.model_fields)
+        raise ConfigError(
+            f"arm {spec.arm}: option {where!r}: {first['msg']} (options of {spec.backend}: {known})"
+        ) from error

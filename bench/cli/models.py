@@ -1,0 +1,6 @@
+"""`bench models`."""
+
+
+def command() -> None:
+    """To be built."""
+    raise SystemExit(70)

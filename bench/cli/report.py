@@ -1,0 +1,6 @@
+"""`bench report`."""
+
+
+def command() -> None:
+    """To be built."""
+    raise SystemExit(70)

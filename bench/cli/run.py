@@ -1,0 +1,6 @@
+"""`bench run`."""
+
+
+def command() -> None:
+    """To be built."""
+    raise SystemExit(70)

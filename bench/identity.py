@@ -1,0 +1,53 @@
+"""The one definition of "the same": canonical JSON, content ids, and the seed of a sample.
+
+In: plain JSON values or text. Out: stable strings and integers that do not depend on dictionary
+order, process, platform or Python version. It knows nothing about what the values mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any
+
+_MAX_SEED = 2**31 - 1  # every engine and server takes 31 bits; llama.cpp reserves 2**32 - 1
+
+
+def canonical_json(value: Any) -> str:
+    """`value` as JSON with sorted keys, no spaces and no NaN; equal values give equal text.
+
+    Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def content_id(value: Any, length: int = 16) -> str:
+    """The first `length` hex digits of the SHA-256 of `canonical_json(value)`."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()[:length]
+
+
+def normalized_text(text: str) -> str:
+    """`text` in Unicode NFC with every run of white space as one space; what an article's id hashes."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def sample_seed(run_seed: int, arm: str, article_id: str, iteration: int) -> int:
+    """The seed of one sample, 0 to 2**31 - 2.
+
+    It depends on the arm, so that arms draw independent streams, and on nothing that a resume, an
+    extension or another order of work could change.
+    """
+    digest = hashlib.sha256(canonical_json([run_seed, arm, article_id, iteration]).encode("ascii"))
+    return int.from_bytes(digest.digest()[:8], "big") % _MAX_SEED
+
+
+def slug(text: str, length: int = 60) -> str:
+    """`text` with everything but ASCII letters, digits, `.`, `_` and `-` replaced; never empty or hidden."""
+    kept = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "-" for c in text)
+    return kept.strip(".-")[:length] or "x"
+
+
+def file_stem(arm: str) -> str:
+    """The file name (without suffix) for an arm: a readable slug plus a digest that tells arms apart."""
+    return f"{slug(arm)}-{content_id(arm, 10)}"

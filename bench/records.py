@@ -1,0 +1,399 @@
+"""The nouns: what an article, a model, a prompt, an answer and a judgement are.
+
+Everything that crosses from one room to another is one of these frozen records; the JSON lines in
+`sentiments/<run_id>/` are these records too. Absent is None, never 0. Nothing here decides, reads
+or writes.
+
+    Article -> Prompt -> Completion -> Verdict -> Sample
+                            ^
+                        ModelSpec, Sampling
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bench.identity import content_id, normalized_text
+
+SCHEMA_VERSION = 1
+"""Version of the files in a run folder; raised when an older reader would misread them."""
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def _encodable(text: Any) -> Any:
+    """Lone surrogates as visible `\\udXXX`: they cannot be written as UTF-8, and nothing may be lost."""
+    if isinstance(text, str) and not text.isascii():
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_encodable)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}$")]
+Style = Literal["zero_shot", "few_shot"]
+Output = Literal["free", "json_schema"]
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+class Entity(Record):
+    """Who an article is judged about."""
+
+    name: Text
+    """The name the prompt uses, e.g. "Brightwater Foods"."""
+    ticker: Text | None = None
+    """The exchange symbol, where there is one."""
+
+
+class Article(Record):
+    """One news article, frozen: the item, and the unit of analysis."""
+
+    id: str
+    """Hash of the normalized text and the entity, 16 hex digits."""
+    text: Text
+    """The main text."""
+    title: Text | None = None
+    """The headline."""
+    url: Text | None = None
+    """Where it was found."""
+    published_at: datetime | None = None
+    """When the publisher says it appeared."""
+    fetched_at: datetime | None = None
+    """When it was fetched."""
+    source: Text
+    """The name of the article source that gave it."""
+    entity: Entity | None = None
+    """Who the question is about; None asks about the main subject."""
+    label: Text | None = None
+    """The right label, where known."""
+    reference_score: float | None = None
+    """The right score in the task's score range, where known."""
+
+    @staticmethod
+    def make_id(text: str, entity: Entity | None) -> str:
+        """The id an article with this text and entity has."""
+        name = entity.name if entity else None
+        return content_id(["article", normalized_text(text), name])
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+    content: Text
+    """What is said."""
+
+
+class Prompt(Record):
+    """What a model is shown for one article; the same for every arm of one style."""
+
+    id: str
+    """Hash of task, version, style and messages, 16 hex digits."""
+    task: str
+    """Name of the task."""
+    task_version: str
+    """Version of the task's wording and schema."""
+    style: Style
+    """Whether the examples are in the conversation."""
+    article_id: str
+    """The article it asks about."""
+    messages: tuple[Message, ...]
+    """The conversation, ending with the user's turn."""
+
+
+class AnswerField(Record):
+    """One field that a valid answer must have."""
+
+    name: str
+    """Its key in the JSON object."""
+    type: Literal["text", "number", "integer", "boolean"]
+    """Its JSON type; a boolean is never a number, and a string never is one either."""
+    minimum: float | None = None
+    """Smallest number allowed (inclusive)."""
+    maximum: float | None = None
+    """Largest number allowed (inclusive)."""
+    choices: tuple[str, ...] | None = None
+    """The only texts allowed, where the text is a label."""
+    description: str = ""
+    """What the model is told about it."""
+
+
+class AnswerSchema(Record):
+    """The JSON object a task asks for. Unknown keys are allowed in an answer, and listed."""
+
+    fields: tuple[AnswerField, ...]
+    """The required fields, in the order they are asked for."""
+    score: str | None = None
+    """The number field that is the task's score."""
+    confidence: str | None = None
+    """The number field (0 to 1) in which the model states its confidence."""
+    label_thresholds: tuple[float, float] | None = None
+    """A score below the first is `negative`, above the second `positive`, else `neutral`."""
+
+    def field(self, name: str) -> AnswerField:
+        """The field called `name`; KeyError if there is none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+
+class Sampling(Record):
+    """How tokens are drawn. The defaults are neutral but for a low temperature."""
+
+    temperature: float = Field(0.2, ge=0, le=5)
+    """0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """1.0 is off."""
+    top_k: int = Field(0, ge=0)
+    """0 is off."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """0 is off."""
+    repeat_penalty: float = Field(1.0, gt=0, le=5)
+    """1.0 is off."""
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    """0 is off."""
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    """0 is off."""
+    max_tokens: int = Field(1024, ge=1)
+    """Most tokens in one answer."""
+    context_tokens: int = Field(8192, ge=16)
+    """Prompt and answer together must fit into this many tokens."""
+    seed: int = Field(0, ge=0)
+    """The run's seed; each sample's own seed is derived from it."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; they are not part of it."""
+    allow_greedy_repeats: bool = False
+    """Decode every iteration even at temperature 0, where all of them should be equal."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.max_tokens >= self.context_tokens:
+            raise ValueError(
+                f"max_tokens ({self.max_tokens}) leaves no room for a prompt in context_tokens "
+                f"({self.context_tokens})"
+            )
+        return self
+
+
+# ---------------------------------------------------------------- who is asked
+
+
+class ModelSpec(Record):
+    """An arm: one model at one quantization on one backend, one prompt style, one output form."""
+
+    family: Name
+    """The model line, e.g. `llama3-8b`; comparisons between quantizations stay inside one."""
+    variant: Name
+    """`base`, `fine-tuned`, or any word that tells trainings of one family apart."""
+    quant: Name
+    """`q4_K_M`, `q5_K_M`, `q8_0`, `fp16`, `bf16`, `fp32`, `nf4`, `int8`, ..."""
+    backend: Name
+    """The backend that runs it: a name in `bench/backends/`."""
+    ref: Text
+    """What the backend loads: a path, a tag, or a repository reference of the backend's own form."""
+    digest: str | None = None
+    """`sha256:...` of what was loaded; None until it was looked at or where it cannot be known."""
+    adapter: Text | None = None
+    """A PEFT adapter to apply, where the backend can."""
+    prompt_style: Style = "zero_shot"
+    """Whether this arm sees the examples."""
+    output: Output = "free"
+    """`json_schema` constrains decoding to the task's schema; it is a factor, never a default."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The backend's own options, checked by the backend's options model."""
+
+    @property
+    def arm(self) -> str:
+        """The arm's id: `family/variant/quant@backend`, with `+style` and `+output` where not default."""
+        return f"{self.family}/{self.variant}/{self.quant}@{self.backend}" + self._suffix
+
+    @property
+    def group(self) -> str:
+        """The id of the group this arm is compared in: everything but the quantization."""
+        return f"{self.family}/{self.variant}@{self.backend}" + self._suffix
+
+    @property
+    def _suffix(self) -> str:
+        style = "" if self.prompt_style == "zero_shot" else f"+{self.prompt_style}"
+        return style + ("" if self.output == "free" else f"+{self.output}")
+
+
+# ---------------------------------------------------------------- what came back
+
+StopReason = Literal["stop", "length", "context_overflow"]
+
+
+class Completion(Record):
+    """What a model answered to one prompt with one seed. Timings that were not measured are None."""
+
+    text: Text = ""
+    """The whole answer as it came, always kept."""
+    stop_reason: StopReason | None = None
+    """`stop`: end of turn or stop text; `length`: max_tokens; `context_overflow`: refused or cut."""
+    prompt_tokens: int | None = None
+    """Tokens of the rendered prompt, template included."""
+    cached_tokens: int | None = None
+    """How many of them were not computed again for this answer."""
+    completion_tokens: int | None = None
+    """Tokens of the answer."""
+    load_s: float | None = None
+    """Seconds of model loading that this answer waited for."""
+    ttft_s: float | None = None
+    """Seconds from admission to the first token."""
+    duration_s: float | None = None
+    """Seconds from admission to the last token."""
+    batch_size: int | None = None
+    """Sequences that were decoded together with this one, itself included."""
+    error: Text | None = None
+    """Why there is no answer, when the backend failed."""
+
+
+class Outcome(StrEnum):
+    """What became of one answer. The first two say that the measurement failed, not the model."""
+
+    BACKEND_ERROR = "backend_error"
+    CONTEXT_OVERFLOW = "context_overflow"
+    EMPTY = "empty"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    VALID = "valid"
+    TRUNCATED = "truncated"
+    FENCED = "fenced"
+    EXTRA_TEXT = "extra_text"
+    NOT_JSON = "not_json"
+
+
+FAILED_MEASUREMENTS = frozenset({Outcome.BACKEND_ERROR, Outcome.CONTEXT_OVERFLOW})
+"""Outcomes that are counted apart and never stand in the denominator of a valid rate."""
+
+
+class Verdict(Record):
+    """The judgement of one answer."""
+
+    outcome: Outcome
+    """The first of the outcomes, in the order of `bench.validation`, that fits."""
+    answer: dict[str, Any] | None = None
+    """The parsed object when the outcome is `valid`."""
+    recoverable: bool = False
+    """Whether a lenient reader would have got a right-shaped answer; never counted as valid."""
+    errors: tuple[str, ...] = ()
+    """What is wrong, one sentence each."""
+    unknown_keys: tuple[str, ...] = ()
+    """Keys that the schema does not name."""
+
+
+class Sample(Record):
+    """One answer with its judgement: one line of `samples/<arm>.jsonl`."""
+
+    run_id: str
+    """The run it belongs to."""
+    arm: str
+    """Id of the arm."""
+    prompt_id: str
+    """Id of the prompt."""
+    article_id: str
+    """Id of the article."""
+    iteration: int = Field(ge=0)
+    """Which repeat, from 0."""
+    seed: int
+    """The seed it was drawn with."""
+    completion: Completion
+    """What came back."""
+    verdict: Verdict
+    """What it was judged to be."""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What is unique in a run: (arm, prompt_id, iteration)."""
+        return self.arm, self.prompt_id, self.iteration
+
+
+# ---------------------------------------------------------------- what was done
+
+
+class LoadedModel(Record):
+    """What a backend found when it opened an arm; stored in the manifest."""
+
+    digest: str | None = None
+    """`sha256:...` of the weights."""
+    file_bytes: int | None = None
+    """Size of the model on disk."""
+    load_s: float | None = None
+    """Seconds to load, apart from every answer."""
+    peak_memory_bytes: int | None = None
+    """Highest resident memory of the process while the arm ran, where measured."""
+    engine: str = ""
+    """Engine and version, e.g. `llama-cpp-python 0.3.36`."""
+    details: dict[str, Any] = Field(default_factory=dict)
+    """What else identifies it: architecture, trained context, template hash, options in force."""
+
+
+class ArmRecord(Record):
+    """An arm in the manifest: what was asked for and what was loaded."""
+
+    arm: str
+    """Its id."""
+    spec: ModelSpec
+    """What was asked for."""
+    loaded: LoadedModel | None = None
+    """What was loaded; None until the arm was opened."""
+    source_name: str | None = None
+    """The folder it was imported from, where it was."""
+
+
+class Revision(Record):
+    """One change of a run after it was made: a resume or an extension."""
+
+    at: datetime
+    """When (UTC)."""
+    kind: Literal["created", "resumed", "extended"]
+    """What happened."""
+    added: dict[str, Any] = Field(default_factory=dict)
+    """What was added: arms, article ids, iterations."""
+    n_samples_before: int = 0
+    """Samples on disk when it began."""
+
+
+class Manifest(Record):
+    """Everything needed to say what a run measured, and to measure it again."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of the run folder's files."""
+    run_id: str
+    """Name of the run's folder."""
+    bench_version: str
+    """Version of this program when the run was made."""
+    config: dict[str, Any]
+    """The resolved config."""
+    task: dict[str, Any]
+    """The task as used: name, version, digest, answer schema, labels."""
+    provenance: dict[str, Any]
+    """Git commit, package versions, hardware."""
+    article_ids: tuple[str, ...]
+    """The frozen articles, in order; their texts are in `articles.jsonl`."""
+    iterations: int
+    """Repeats per arm and article."""
+    arms: tuple[ArmRecord, ...]
+    """The arms, in order."""
+    decode_width: int = 1
+    """Sequences decoded together, the same for all arms."""
+    revisions: tuple[Revision, ...] = ()
+    """What was added when."""
+    started_at: datetime
+    """When the run was made (UTC)."""
+    finished_at: datetime | None = None
+    """When its last sample was written (UTC); None while some are missing."""
+    status: Literal["running", "interrupted", "failed", "finished"] = "running"
+    """Where it stands."""
