@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
+_PARTS = re.compile(r"[/@+]")
 _MAX_SEED = 2**31 - 1  # every engine and server takes 31 bits; llama.cpp reserves 2**32 - 1
 
 
@@ -51,3 +54,21 @@ def slug(text: str, length: int = 60) -> str:
 def file_stem(arm: str) -> str:
     """The file name (without suffix) for an arm: a readable slug plus a digest that tells arms apart."""
     return f"{slug(arm)}-{content_id(arm, 10)}"
+
+
+def match_arm(text: str, arms: Sequence[str]) -> list[str]:
+    """The arms that `text` can mean: itself if it is one, else those that have its parts in its order.
+
+    `tiny/base/q4_K_M`, `base/q4_K_M` and `q4_K_M@llama_cpp` all fit
+    `tiny/base/q4_K_M@llama_cpp+few_shot`. This reads what a user typed; no decision about a model
+    is ever taken from a name.
+    """
+    if text in arms:
+        return [text]
+    wanted = _PARTS.split(text)
+    return [arm for arm in arms if all(wanted) and _in_order(wanted, _PARTS.split(arm))]
+
+
+def _in_order(wanted: list[str], parts: list[str]) -> bool:
+    remaining = iter(parts)
+    return all(part in remaining for part in wanted)

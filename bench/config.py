@@ -1,0 +1,287 @@
+"""`config.yaml` as frozen records, with the file and line of everything that is wrong with it.
+
+In: a YAML file. Out: a Config, and from it the arms. It opens no model and reads no article.
+Paths in a config are relative to the folder `bench` is started in, where `sentiments/`, `reports/`
+and `heatmaps/` are too.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from bench.errors import ConfigError, UsageError
+from bench.identity import match_arm
+from bench.records import ModelSpec, Name, Output, Record, Sampling, Style, Text
+
+MAX_ERRORS_SHOWN = 8
+MAX_ALIASES = 20  # nested aliases grow exponentially; so few cannot
+
+
+class ArticlesConfig(Record):
+    """Which articles every arm is asked about."""
+
+    source: Text = "sample"
+    """`sample` (the bundled articles), another source, or a `.jsonl` file of frozen articles."""
+    limit: int | None = Field(None, ge=1)
+    """Take only the first so many."""
+
+
+class ModelConfig(Record):
+    """One model at one or more quantizations: each quant is an arm."""
+
+    family: Name
+    """The model line; quantizations are compared inside one family and variant."""
+    variant: Name
+    """`base`, `fine-tuned`, or any word that tells trainings of one family apart."""
+    quants: tuple[Name, ...] = Field(min_length=1)
+    """The quantizations, e.g. `[q4_K_M, q5_K_M, q8_0, fp16]`."""
+    backend: Name
+    """What runs it: `llama_cpp`, ..."""
+    ref: Text
+    """What to load; `{family}`, `{variant}` and `{quant}` are filled in."""
+    prompt_style: Style = "zero_shot"
+    """`few_shot` puts the task's examples into every conversation; usual for untuned models."""
+    output: Output = "free"
+    """`json_schema` constrains decoding to the schema and so hides what free output would show."""
+    adapter: Text | None = None
+    """A PEFT adapter, where the backend can apply one."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The backend's own options."""
+
+    @model_validator(mode="after")
+    def _ref_tells_quants_apart(self) -> Self:
+        try:
+            names = {name for _, name, _, _ in string.Formatter().parse(self.ref) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"ref {self.ref!r}: {error}; write a literal brace twice") from error
+        unknown = names - {"family", "variant", "quant"}
+        if unknown:
+            raise ValueError(
+                f"ref {self.ref!r}: unknown placeholder {{{min(unknown)}}}; "
+                "there are {family}, {variant} and {quant}"
+            )
+        if len(self.quants) > 1 and "quant" not in names:
+            raise ValueError(
+                f"ref {self.ref!r} is the same for {len(self.quants)} quants; put {{quant}} into it"
+            )
+        return self
+
+    def arms(self) -> Iterator[ModelSpec]:
+        """One ModelSpec per quant, in the order given."""
+        for quant in self.quants:
+            yield ModelSpec(
+                family=self.family,
+                variant=self.variant,
+                quant=quant,
+                backend=self.backend,
+                ref=self.ref.format(family=self.family, variant=self.variant, quant=quant),
+                adapter=self.adapter,
+                prompt_style=self.prompt_style,
+                output=self.output,
+                options=self.options,
+            )
+
+
+class GateConfig(Record):
+    """Margins of the gate; those on the score are fractions of half the task's score range."""
+
+    valid_drop: float = Field(0.05, gt=0, lt=1)
+    """Largest drop of the valid rate against the baseline."""
+    valid_floor: float = Field(0.95, ge=0, le=1)
+    """Smallest valid rate of any arm."""
+    mean: float = Field(0.05, gt=0)
+    """Largest shift of the mean score, either way."""
+    rms: float = Field(0.10, gt=0)
+    """Largest root-mean-square drift of the articles' scores."""
+    variance_ratio: float = Field(2.0, gt=1)
+    """Largest ratio of the within-article variances."""
+    variance_abs: float = Field(0.02, gt=0)
+    """A rise of the variance below the square of this never matters."""
+    labels: float = Field(0.05, gt=0, lt=1)
+    """Largest excess disagreement of labels."""
+
+
+class Config(Record):
+    """Everything `bench run` and `bench report` are told."""
+
+    task: Text = "financial_news"
+    """A shipped task, or the path of a task's `.yaml` file."""
+    articles: ArticlesConfig = ArticlesConfig()
+    """What is read."""
+    iterations: int = Field(15, ge=1, le=10_000)
+    """How often each arm answers each article."""
+    sampling: Sampling = Sampling()
+    """How tokens are drawn, the same for every arm."""
+    stop_after_failures: int = Field(10, ge=1)
+    """So many failed measurements in a row stop the run; it can be resumed."""
+    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    """The models under test."""
+    baseline: Text | None = None
+    """A quant or an arm to compare each group with; else fp16, bf16 or fp32."""
+    comparisons: tuple[tuple[Text, Text], ...] = ()
+    """Further pairs of arms to compare, A minus B."""
+    gate: GateConfig = GateConfig()
+    """What `bench gate` holds an arm to."""
+
+    def arms(self) -> tuple[ModelSpec, ...]:
+        """Every arm, in the order of the file."""
+        return tuple(spec for model in self.models for spec in model.arms())
+
+    @model_validator(mode="after")
+    def _arms_are_distinct(self) -> Self:
+        ids = [spec.arm for spec in self.arms()]
+        for arm in ids:
+            if ids.count(arm) > 1:
+                raise ValueError(f"models: arm {arm} is there twice; give one of them another variant")
+        return self
+
+
+def find_arm(text: str, specs: tuple[ModelSpec, ...]) -> ModelSpec:
+    """The arm that `text` names, in full or in a shorter form that is unique; else UsageError."""
+    found = match_arm(text, [spec.arm for spec in specs])
+    if len(found) == 1:
+        return next(spec for spec in specs if spec.arm == found[0])
+    known = ", ".join(found or [spec.arm for spec in specs])
+    problem = "fits several arms" if found else "is not an arm"
+    raise UsageError(f"{text!r} {problem}; {'say which' if found else 'there are'}: {known}")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def load_config(path: Path) -> Config:
+    """The config at `path`. ConfigError has one `file:line: what was expected` line per mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: no such file; make one with `bench init`, or name yours with --config"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    data, lines = _parse(text, path)
+    try:
+        # through JSON, because strict mode then takes a list for a tuple and still no text for a number
+        return Config.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, data, lines, path)) from error
+
+
+Location = tuple[str | int, ...]
+
+
+def _parse(text: str, path: Path) -> tuple[Any, dict[Location, int]]:
+    """The plain data of a YAML text and the line (from 1) of each key and item."""
+    try:
+        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
+        if aliases > MAX_ALIASES:
+            raise ConfigError(f"{path}: {aliases} YAML aliases; at most {MAX_ALIASES} are read")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[Location, int] = {}
+        if root is None:
+            raise ConfigError(f"{path}: the file is empty; `bench init` writes a commented one")
+        _walk(root, (), lines, path)
+        return yaml.safe_load(text), lines
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where}: not YAML: {' '.join(problem.split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: a value cannot be read: {error}") from error
+
+
+def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], path: Path) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in seen:
+                raise ConfigError(
+                    f"{path}:{line}: {key!r} is there twice; it was first set in line {seen[key]}"
+                )
+            seen[key] = line
+            lines[(*location, key)] = line
+            _walk(value_node, (*location, key), lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            _walk(item, (*location, place), lines, path)
+
+
+def _explain(error: ValidationError, data: Any, lines: dict[Location, int], path: Path) -> str:
+    problems = error.errors(include_url=False)
+    shown = [_explain_one(dict(problem), data, lines, path) for problem in problems[:MAX_ERRORS_SHOWN]]
+    if len(problems) > MAX_ERRORS_SHOWN:
+        shown.append(f"... and {len(problems) - MAX_ERRORS_SHOWN} more")
+    return "\n".join(shown)
+
+
+def _explain_one(problem: dict[str, Any], data: Any, lines: dict[Location, int], path: Path) -> str:
+    location: Location = tuple(problem["loc"])
+    at = location
+    while at and at not in lines:
+        at = at[:-1]
+    name = ".".join(str(part) for part in location)
+    where = f"{path}:{lines.get(at, 1)}: {name}" if name else f"{path}:{lines.get(at, 1)}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key; known here: {', '.join(_known_keys(location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{where}: is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    value = problem.get("input")
+    if isinstance(value, (dict, list)) or problem["type"] == "value_error":
+        return f"{where}: {message}"
+    return f"{where}: {message}; found {_found(value)}"
+
+
+def _found(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (YAML reads yes, no, on and off as true or false; quote them as text)"
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return f"the text {value!r}"
+        return f"the text {value!r}; write {_yaml_number(number)}, with a point and without quotes"
+    return "nothing" if value is None else repr(value)
+
+
+def _yaml_number(number: float) -> str:
+    text = repr(number)
+    mantissa, e, exponent = text.partition("e")
+    return text if not e or "." in mantissa else f"{mantissa}.0e{exponent}"
+
+
+def _known_keys(location: Location) -> list[str]:
+    """The keys the record at `location` has."""
+    record: type[Record] = Config
+    children: dict[str, type[Record]] = {
+        "articles": ArticlesConfig,
+        "sampling": Sampling,
+        "models": ModelConfig,
+        "gate": GateConfig,
+    }
+    for part in location:
+        if isinstance(part, str):
+            record = children.get(part, record)
+    return list(record.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `config.yaml`, for editors; `config.schema.json` holds it."""
+    schema = Config.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "bench config"
+    return schema
