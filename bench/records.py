@@ -349,6 +349,10 @@ class ArmRecord(Record):
     """What was asked for."""
     loaded: LoadedModel | None = None
     """What was loaded; None until the arm was opened."""
+    n_decoded: int = 0
+    """Answers decoded so far."""
+    decode_s: float = 0.0
+    """Seconds they took together, loading left out; with `n_decoded` it gives the throughput."""
     source_name: str | None = None
     """The folder it was imported from, where it was."""
 

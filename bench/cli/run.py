@@ -1,6 +1,133 @@
-"""`bench run`."""
+"""`bench run`: measure every arm of a config on the same articles, N times."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.config import Config
+    from bench.sweep import Plan
+
+RUNS = Path("sentiments")
 
 
-def command() -> None:
-    """To be built."""
-    raise SystemExit(70)
+def command(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The config file.")] = Path("config.yaml"),
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="Name of the run; one of that name is resumed.")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this run (a name, or `latest`).")] = None,
+    extend: Annotated[
+        str | None, typer.Option(help="Add the config's new articles, iterations or arms to this run.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many articles.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Measure every arm on the same articles, N times."""
+    from bench import sweep
+    from bench.cli.progress import sweep_progress
+    from bench.config import load_config
+
+    if sum(option is not None for option in (run_id, resume, extend)) > 1:
+        raise UsageError("--run-id, --resume and --extend exclude each other; give one of them")
+    plan = sweep.plan(_override(load_config(config), iterations, limit))
+    if dry_run:
+        _print_plan(plan, as_json)
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder = _existing(run_id, resume or extend)
+    with sweep_progress(plan) as progress:
+        try:
+            if folder is None:
+                new = run_id or sweep.new_run_id()
+                folder = RUNS / new
+                manifest = sweep.start(plan, RUNS, new, progress)
+            else:
+                manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
+        except KeyboardInterrupt:
+            name = folder.name if folder else "latest"
+            typer.echo(f"interrupted; go on with: bench run --resume {name}", err=True)
+            raise
+    _print_result(folder, manifest.status, plan.n_samples, as_json)
+
+
+def _existing(run_id: str | None, named: str | None) -> Path | None:
+    """The folder of the run to go on with; None for a new one."""
+    from bench.store import MANIFEST, find_run
+
+    if named is not None:
+        return find_run(RUNS, named)
+    if run_id is not None:
+        if run_id in {"", ".", "..", "latest"} or Path(run_id).name != run_id:
+            raise UsageError(f"--run-id {run_id!r}: a run's name is one plain folder name")
+        if (RUNS / run_id / MANIFEST).is_file():
+            return RUNS / run_id
+    return None
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _override(config: Config, iterations: int | None, limit: int | None) -> Config:
+    """The config with what the command line says instead; validated again as a whole."""
+    from bench.config import Config
+
+    data = config.model_dump(mode="json")
+    if iterations is not None:
+        data["iterations"] = iterations
+    if limit is not None:
+        data["articles"]["limit"] = limit
+    return Config.model_validate(data)
+
+
+def _print_plan(plan: Plan, as_json: bool) -> None:
+    import json
+
+    from bench.estimate import expected_seconds
+
+    seconds = expected_seconds(plan, RUNS)
+    n_cells = len(plan.articles) * len(plan.arms)
+    known = [value for value in seconds.values() if value is not None]
+    total = sum(known) if len(known) == len(seconds) else None
+    if as_json:
+        summary = {
+            "arms": [{"arm": arm, "expected_s": value} for arm, value in seconds.items()],
+            "n_articles": len(plan.articles),
+            "iterations": plan.iterations,
+            "n_cells": n_cells,
+            "n_samples": plan.n_samples,
+            "expected_s": total,
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    for arm, value in seconds.items():
+        typer.echo(f"{arm}  {'time unknown' if value is None else f'about {value:.0f} s'}")
+    typer.echo(
+        f"{len(plan.arms)} arms x {len(plan.articles)} articles = {n_cells} cells, "
+        f"x {plan.iterations} iterations = {plan.n_samples} samples"
+    )
+    if total is None:
+        typer.echo("expected time: unknown, no earlier run has answers of every model")
+    else:
+        typer.echo(f"expected time: about {total / 60:.1f} min, from the answers of earlier runs")
+
+
+def _print_result(folder: Path, status: str, n_samples: int, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        typer.echo(json.dumps({"run": folder.name, "status": status, "n_samples": n_samples}))
+    else:
+        typer.echo(folder.name)
+        print(f"{n_samples} samples in {folder}; next: bench report {folder.name}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,268 @@
+"""A run on disk: `sentiments/<run_id>/`, written so that a kill at any moment loses nothing finished.
+
+    manifest.json           what was asked, of whom, with what
+    articles.jsonl          the frozen articles, one a line
+    samples/<arm>.jsonl     one Sample a line; one write and flush each, fsync per article
+    run.lock                held while a process writes; pid and host inside
+
+In: records. Out: the same records. Whole files are written to a temporary name, fsynced and
+renamed; a torn last line is cut when a run is opened for writing and ignored by readers. It decides
+nothing about what may be resumed: `bench.sweep` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import filelock
+from pydantic import ValidationError
+
+from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError, disk_errors
+from bench.identity import file_stem
+from bench.records import SCHEMA_VERSION, Article, Manifest, Sample
+
+MANIFEST = "manifest.json"
+ARTICLES = "articles.jsonl"
+LOCK = "run.lock"
+
+
+class Run:
+    """A run folder, opened for reading. Reading needs no lock and never writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = _read_manifest(folder / MANIFEST)
+
+    def articles(self) -> tuple[Article, ...]:
+        """The frozen articles in the manifest's order."""
+        path = self.folder / ARTICLES
+        by_id: dict[str, Article] = {}
+        for number, line in enumerate(_lines(path), 1):
+            try:
+                article = Article.model_validate_json(line)
+            except ValidationError as error:
+                raise StorageError(f"{path}:{number}: not an article: {error.errors()[0]['msg']}") from error
+            by_id[article.id] = article
+        missing = [i for i in self.manifest.article_ids if i not in by_id]
+        if missing:
+            raise StorageError(f"{path}: article {missing[0]} is missing ({len(missing)} in all); restore it")
+        return tuple(by_id[i] for i in self.manifest.article_ids)
+
+    def samples_path(self, arm: str) -> Path:
+        """The file of one arm's samples; it may not exist yet."""
+        return self.folder / "samples" / f"{file_stem(arm)}.jsonl"
+
+    def samples(self, arm: str) -> Iterator[dict[str, Any]]:
+        """One arm's samples as plain dictionaries; a torn last line is not one of them."""
+        path = self.samples_path(arm)
+        for number, line in enumerate(_lines(path), 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise StorageError(
+                    f"{path}:{number}: not JSON ({error}); the file was changed by hand or by the disk"
+                ) from error
+            yield row
+
+    def keys(self, arm: str) -> set[tuple[str, int]]:
+        """(prompt_id, iteration) of every finished sample of one arm."""
+        return {(row["prompt_id"], row["iteration"]) for row in self.samples(arm)}
+
+
+class RunWriter(Run):
+    """A run folder, locked for writing. Use as a context manager; only one can be open at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = _take_lock(folder)
+        try:
+            super().__init__(folder)
+            for path in sorted((folder / "samples").glob("*.jsonl")):
+                _cut_torn_line(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._files: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, sample: Sample) -> None:
+        """Write one sample: one write, flushed to the system at once."""
+        line = sample.model_dump_json().encode("utf-8") + b"\n"
+        with disk_errors(self.samples_path(sample.arm)):
+            file = self._file(sample.arm)
+            written = file.write(line)
+            while written < len(line):  # a nearly full disk takes a part and fails at the next write
+                written += file.write(line[written:])
+
+    def sync(self, arm: str) -> None:
+        """Force one arm's samples onto the disk; called after each article."""
+        with disk_errors(self.samples_path(arm)):
+            os.fdatasync(self._file(arm).fileno())
+
+    def finish_arm(self, arm: str) -> None:
+        """Close one arm's file, synced."""
+        if arm in self._files:
+            self.sync(arm)
+            self._files.pop(arm).close()
+
+    def save_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest, all or nothing."""
+        self.manifest = manifest
+        write_whole(self.folder / MANIFEST, manifest.model_dump_json(indent=2).encode("utf-8") + b"\n")
+
+    def add_articles(self, articles: tuple[Article, ...]) -> None:
+        """Replace the frozen articles, all or nothing; the manifest says which of them count."""
+        write_articles(self.folder / ARTICLES, articles)
+
+    def close(self) -> None:
+        """Sync and close every file and give the lock back."""
+        try:
+            for arm in list(self._files):
+                self.finish_arm(arm)
+        finally:
+            self._lock.release()
+
+    def _file(self, arm: str) -> IO[bytes]:
+        if arm not in self._files:
+            path = self.samples_path(arm)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # unbuffered: each write is one system call, whole in the page cache when it returns
+            self._files[arm] = path.open("ab", buffering=0)
+        return self._files[arm]
+
+
+def create_run(root: Path, manifest: Manifest, articles: tuple[Article, ...]) -> RunWriter:
+    """Make `root/<run_id>/` and open it for writing; UsageError if there is a run of that name."""
+    folder = root / manifest.run_id
+    if (folder / MANIFEST).exists():
+        raise UsageError(f"{folder} is already a run; resume it, or choose another --run-id")
+    with disk_errors(folder):
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        write_articles(folder / ARTICLES, articles)
+        # last, so that a folder with a manifest is always a whole run
+        write_whole(folder / MANIFEST, manifest.model_dump_json(indent=2).encode("utf-8") + b"\n")
+    return RunWriter(folder)
+
+
+def open_run(folder: Path) -> Run:
+    """The run in `folder`, for reading."""
+    return Run(folder)
+
+
+def find_run(root: Path, name: str) -> Path:
+    """The folder of a run by its name, by its path, or `latest`; UsageError names what there is."""
+    runs = sorted(list_runs(root), key=lambda folder: _read_manifest(folder / MANIFEST).started_at)
+    if name == "latest" and runs:
+        return runs[-1]
+    for folder in (root / name, Path(name)):
+        if (folder / MANIFEST).is_file():
+            return folder
+    known = ", ".join(folder.name for folder in runs[-8:]) or "none yet; `bench run` makes one"
+    raise UsageError(f"no run {name!r} in {root}; there are: {known}")
+
+
+def list_runs(root: Path) -> list[Path]:
+    """The run folders below `root`, by name."""
+    return sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
+
+
+def write_articles(path: Path, articles: tuple[Article, ...]) -> None:
+    """Articles as JSON lines, all or nothing."""
+    write_whole(path, b"".join(a.model_dump_json().encode("utf-8") + b"\n" for a in articles))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, and never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with disk_errors(path):
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The complete lines of a file; none if it does not exist."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut what follows the last newline: a line that a kill left unfinished."""
+    with disk_errors(path), path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        position, tail = end, b""
+        while position > 0 and b"\n" not in tail:
+            step = min(65_536, position)
+            position -= step
+            file.seek(position)
+            tail = file.read(step)
+        keep = position + tail.rfind(b"\n") + 1
+        if keep < end:
+            file.truncate(keep)
+            os.fsync(file.fileno())
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; is this a run folder?") from error
+    try:
+        version = json.loads(text).get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ResumeRefusedError(
+                f"{path}: schema version {version}, this bench reads {SCHEMA_VERSION}; use its own bench"
+            )
+        return Manifest.model_validate_json(text)
+    except (ValueError, AttributeError) as error:
+        raise StorageError(f"{path}: not a manifest: {str(error).splitlines()[0]}") from error
+
+
+def _take_lock(folder: Path) -> filelock.BaseFileLock:
+    path = folder / LOCK
+    lock = filelock.FileLock(path)
+    with disk_errors(path):
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            owner = path.read_text(encoding="utf-8").strip() or "another process"
+            raise RunLockedError(
+                f"{folder.name} is being written by {owner}; wait for it or stop it"
+            ) from error
+        path.write_text(f"pid {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+    return lock

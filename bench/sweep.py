@@ -1,0 +1,296 @@
+"""The sweep: articles x arms x iterations -> samples. The file to read first.
+
+    Article --render--> Prompt --backend--> Completion --judge--> Verdict --> Sample --> store
+
+In: a config. Out: a run in `sentiments/<run_id>/`. Run it by
+
+    bench run [--run-id NAME] [--resume RUN | --extend RUN] [--dry-run]
+
+Arms go one after the other, each loaded once; articles in one frozen order; the iterations of an
+article are one request, so that a backend can share the prompt's work among them. Every answer is
+judged and written as it comes, failed measurements included. No statistics here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from bench import articles as article_room
+from bench import backends, conditions, provenance, store, tasks
+from bench.backends import Request
+from bench.config import Config
+from bench.errors import BenchError, ConfigError, ResumeRefusedError, StorageError
+from bench.guard import FailureGuard
+from bench.identity import content_id, sample_seed
+from bench.records import (
+    ArmRecord,
+    Article,
+    LoadedModel,
+    Manifest,
+    ModelSpec,
+    Revision,
+    Sample,
+)
+from bench.validation import judge
+
+
+class Plan(NamedTuple):
+    """What a config asks for, resolved and checked; nothing is loaded yet."""
+
+    config: Config
+    task: tasks.Task
+    articles: tuple[Article, ...]
+    arms: tuple[ModelSpec, ...]
+    """The arms, with the digests of their models."""
+    iterations: int
+    """Repeats per arm and article: 1 at temperature 0 unless greedy repeats are asked for."""
+    width: int
+    """Sequences decoded together, the same for every arm."""
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the whole run."""
+        return len(self.articles) * len(self.arms) * self.iterations
+
+
+class Progress(Protocol):
+    """What a sweep tells while it goes; `bench run` draws it."""
+
+    def arm_started(self, arm: str, n_done: int, n_total: int) -> None:
+        """An arm begins; `n_done` of its samples are already on disk."""
+
+    def sample(self, sample: Sample) -> None:
+        """A sample is on disk."""
+
+    def arm_finished(self, arm: str, loaded: LoadedModel | None) -> None:
+        """An arm is complete; `loaded` is None when nothing was left to do."""
+
+
+class Silent:
+    """A Progress that says nothing."""
+
+    def arm_started(self, arm: str, n_done: int, n_total: int) -> None:
+        """Nothing."""
+
+    def sample(self, sample: Sample) -> None:
+        """Nothing."""
+
+    def arm_finished(self, arm: str, loaded: LoadedModel | None) -> None:
+        """Nothing."""
+
+
+# ---------------------------------------------------------------- before
+
+
+def plan(config: Config) -> Plan:
+    """Resolve a config: task, articles, arms with digests. Refuses what no backend could honour."""
+    task = tasks.load(config.task)
+    articles = article_room.load(config.articles.source, config.articles.limit)
+    sampling = config.sampling
+    greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
+    result = Plan(
+        config, task, articles, _checked_arms(config), 1 if greedy_once else config.iterations, width=1
+    )
+    _refuse_equal_prompts(result)
+    return result
+
+
+def _checked_arms(config: Config) -> tuple[ModelSpec, ...]:
+    """The config's arms with digests; every arm is checked before any digest is computed."""
+    specs = config.arms()
+    for spec in specs:
+        backends.get(spec.backend).check(spec, config.sampling)
+    return tuple(s.model_copy(update={"digest": backends.get(s.backend).digest(s)}) for s in specs)
+
+
+def _refuse_equal_prompts(plan: Plan) -> None:
+    for style in sorted({spec.prompt_style for spec in plan.arms}):
+        seen: dict[str, str] = {}
+        for article in plan.articles:
+            prompt = plan.task.render(article, style)
+            if prompt.id in seen:
+                raise ConfigError(
+                    f"articles {seen[prompt.id]} and {article.id} give the same {style} prompt; remove one"
+                )
+            seen[prompt.id] = article.id
+
+
+def new_run_id() -> str:
+    """A name for a run that sorts by time: `20260131-174502-3fa9c1`."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{content_id([now.isoformat(), os.getpid()], 6)}"
+
+
+def new_manifest(plan: Plan, run_id: str) -> Manifest:
+    """The manifest of a run that starts now."""
+    now = datetime.now(UTC)
+    task = plan.task.model_dump(mode="json", include={"name", "version", "answer", "labels"})
+    return Manifest(
+        run_id=run_id,
+        bench_version=str(provenance.package_version("bench")),
+        config=plan.config.model_dump(mode="json"),
+        task={**task, "digest": plan.task.digest},
+        provenance=provenance.collect(),
+        article_ids=tuple(article.id for article in plan.articles),
+        iterations=plan.iterations,
+        arms=tuple(ArmRecord(arm=spec.arm, spec=spec) for spec in plan.arms),
+        decode_width=plan.width,
+        revisions=(Revision(at=now, kind="created"),),
+        started_at=now,
+    )
+
+
+# ---------------------------------------------------------------- start, resume, extend
+
+
+def start(plan: Plan, root: Path, run_id: str | None = None, progress: Progress | None = None) -> Manifest:
+    """Make a new run and measure it. Returns the finished manifest."""
+    manifest = new_manifest(plan, run_id or new_run_id())
+    with store.create_run(root, manifest, plan.articles) as writer:
+        return _measure(writer, plan, progress or Silent())
+
+
+def resume(plan: Plan, folder: Path, progress: Progress | None = None, *, extend: bool = False) -> Manifest:
+    """Go on with a run: only what is missing is measured. With `extend`, what is new is added first."""
+    with store.RunWriter(folder) as writer:
+        old, new = writer.manifest, new_manifest(plan, writer.manifest.run_id)
+        merged = conditions.extended(old, new) if extend else conditions.resumed(old, new)
+        known = {article.id: article for article in (*plan.articles, *writer.articles())}
+        articles = tuple(known[i] for i in merged.article_ids)
+        if extend:
+            writer.add_articles(articles)
+        revision = Revision(
+            at=datetime.now(UTC),
+            kind="extended" if extend else "resumed",
+            added=conditions.additions(old, new),
+            n_samples_before=sum(1 for record in old.arms for _ in writer.samples(record.arm)),
+        )
+        writer.save_manifest(merged.model_copy(update={"revisions": (*merged.revisions, revision)}))
+        return _measure(writer, plan._replace(articles=articles), progress or Silent())
+
+
+# ---------------------------------------------------------------- measure
+
+
+def _measure(writer: store.RunWriter, plan: Plan, progress: Progress) -> Manifest:
+    """Every arm in turn; the manifest always says where the run stands."""
+    _set_status(writer, "running")
+    try:
+        for spec in plan.arms:
+            _measure_arm(writer, plan, spec, progress)
+    except KeyboardInterrupt:
+        _set_status(writer, "interrupted")
+        raise
+    except BenchError:
+        with contextlib.suppress(StorageError):  # the disk may be what failed
+            _set_status(writer, "failed")
+        raise
+    finished = writer.manifest.model_copy(update={"finished_at": datetime.now(UTC), "status": "finished"})
+    writer.save_manifest(finished)
+    return finished
+
+
+def _measure_arm(writer: store.RunWriter, plan: Plan, spec: ModelSpec, progress: Progress) -> None:
+    done = writer.keys(spec.arm)
+    progress.arm_started(spec.arm, len(done), len(plan.articles) * plan.iterations)
+    todo = list(_todo(plan, spec, done))
+    if not todo:
+        progress.arm_finished(spec.arm, None)
+        return
+    backend = backends.get(spec.backend)
+    session = backend.open(spec, plan.config.sampling, plan.task.answer, plan.width)
+    began, n_decoded = time.perf_counter(), 0
+    try:
+        _refuse_other_model(spec, session.loaded)
+        for sample in _samples(writer, plan, spec, session, todo):
+            n_decoded += 1
+            progress.sample(sample)
+    finally:
+        decode_s = time.perf_counter() - began
+        session.close()
+        writer.finish_arm(spec.arm)
+        _record_arm(writer, spec.arm, session.loaded, n_decoded, decode_s)
+    progress.arm_finished(spec.arm, session.loaded)
+
+
+class Todo(NamedTuple):
+    """The iterations of one article that an arm has still to answer."""
+
+    article: Article
+    request: Request
+    iterations: tuple[int, ...]
+
+
+def _todo(plan: Plan, spec: ModelSpec, done: set[tuple[str, int]]) -> Iterator[Todo]:
+    run_seed = plan.config.sampling.seed
+    for article in plan.articles:
+        prompt = plan.task.render(article, spec.prompt_style)
+        missing = tuple(i for i in range(plan.iterations) if (prompt.id, i) not in done)
+        if missing:
+            seeds = tuple(sample_seed(run_seed, spec.arm, article.id, i) for i in missing)
+            yield Todo(article, Request(prompt, seeds), missing)
+
+
+def _samples(
+    writer: store.RunWriter, plan: Plan, spec: ModelSpec, session: backends.Session, todo: list[Todo]
+) -> Iterator[Sample]:
+    """Each answer of the session as a Sample that is already on disk."""
+    by_prompt = {item.request.prompt.id: item for item in todo}
+    missing = {prompt_id: len(item.iterations) for prompt_id, item in by_prompt.items()}
+    failures = FailureGuard(spec.arm, plan.config)
+    for answer in session.generate(item.request for item in todo):
+        item = by_prompt[answer.prompt_id]
+        sample = Sample(
+            run_id=writer.manifest.run_id,
+            arm=spec.arm,
+            prompt_id=answer.prompt_id,
+            article_id=item.article.id,
+            iteration=item.iterations[answer.seed_index],
+            seed=item.request.seeds[answer.seed_index],
+            completion=answer.completion,
+            verdict=judge(answer.completion, plan.task.answer),
+        )
+        writer.append(sample)
+        missing[answer.prompt_id] -= 1
+        if not missing[answer.prompt_id]:
+            writer.sync(spec.arm)
+        yield sample
+        failures.count(sample)
+    failures.refuse_if_nothing_fitted()
+
+
+def _refuse_other_model(spec: ModelSpec, loaded: LoadedModel) -> None:
+    if loaded.digest is not None and spec.digest is not None and loaded.digest != spec.digest:
+        raise ResumeRefusedError(
+            f"arm {spec.arm}: {spec.ref} changed while the run went on (was {spec.digest[:19]}, "
+            f"is {loaded.digest[:19]}); restore it, or start a new run"
+        )
+
+
+def _record_arm(
+    writer: store.RunWriter, arm: str, loaded: LoadedModel, n_decoded: int, decode_s: float
+) -> None:
+    records = tuple(
+        record
+        if record.arm != arm
+        else record.model_copy(
+            update={
+                "loaded": loaded,
+                "n_decoded": record.n_decoded + n_decoded,
+                "decode_s": record.decode_s + decode_s,
+            }
+        )
+        for record in writer.manifest.arms
+    )
+    writer.save_manifest(writer.manifest.model_copy(update={"arms": records}))
+
+
+def _set_status(writer: store.RunWriter, status: str) -> None:
+    update = {"status": status, "finished_at": None}
+    writer.save_manifest(writer.manifest.model_copy(update=update))
