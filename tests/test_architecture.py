@@ -86,10 +86,8 @@ def test_a_module_imports_only_what_its_level_may(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_engines_appear_only_in_backends_and_training(path):
     engines = {name.split(".")[0] for name in imports(path)} & ENGINES
-    if part(path) == "training":
-        return
-    in_a_backend = (part(path) == "backends" and path.parent != PACKAGE / "backends") or path.stem != "__init__"
-    assert not engines or (part(path) == "backends" and in_a_backend)
+    is_backend = part(path) == "backends" and path != PACKAGE / "backends" / "__init__.py"
+    assert not engines or is_backend or part(path) == "training"
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda p: p.name)
