@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all you need; both set up `.venv` first.
+# PYTHON=...     another interpreter (>= 3.11)
+# PIP_ARGS=...   passed to pip, e.g. an index with another build of torch
+# CMAKE_ARGS=... how llama.cpp is built, e.g. -DGGML_CUDA=on
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TESTS=OFF
+CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
+export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
+
+.PHONY: help setup demo test lint typecheck unit kill benchmarks clean
+
+help:                ## this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(STAMP)      ## install everything into .venv, once
+
+$(STAMP): pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" sh tools/check-prerequisites
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt \
+		--editable '.[llama,hub,train,dev]'
+	@touch $(STAMP)
+
+demo: setup          ## train two small models, sweep 8 arms, report
+	$(BIN)/bench demo
+
+test: setup lint typecheck unit  ## everything that must be green
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+typecheck: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+kill: setup          ## 50 kill -9 at random moments, resumed each time
+	$(BIN)/python benchmarks/kill.py --kills 50
+
+benchmarks: setup    ## what the README claims, measured here
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/sweep.py
+
+clean:               ## remove .venv and caches; models, runs and reports stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,40 @@
+"""The command line proper: every subcommand, one file each, gathered for typer.
+
+In: the modules of this folder. Out: `app`. A command imports what is heavy only when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench import __version__
+from bench.cli import HELP, ask, demo, doctor, init, models, report, run, train, validate
+
+app = typer.Typer(
+    name="bench",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _module in (init, run, report, train, models, validate, doctor, demo, ask):
+    app.command(_module.__name__.rpartition(".")[2])(_module.command)
