@@ -115,8 +115,10 @@ class RunWriter(Run):
     def finish_arm(self, arm: str) -> None:
         """Close one arm's file, synced."""
         if arm in self._files:
-            self.sync(arm)
-            self._files.pop(arm).close()
+            try:
+                self.sync(arm)
+            finally:
+                self._files.pop(arm).close()
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest, all or nothing."""

@@ -1,0 +1,186 @@
+"""A run on disk: whole, resumable, locked, and never worse for a kill."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bench import store
+from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError
+from tests.builders import NOW, article, manifest, sample, spec
+
+ARM = spec().arm
+
+
+@pytest.fixture
+def writer(tmp_path):
+    articles = (article("One."), article("Two."))
+    with store.create_run(tmp_path, manifest(articles=articles), articles) as opened:
+        yield opened
+
+
+def test_what_was_appended_is_read_back(writer):
+    writer.append(sample(text='a\n"b" \u2028 \x00 é'))
+    writer.append(sample(iteration=1))
+    rows = list(store.open_run(writer.folder).samples(ARM))
+    assert [row["iteration"] for row in rows] == [0, 1]
+    assert rows[0]["completion"]["text"] == 'a\n"b" \u2028 \x00 é'
+    assert rows[0]["completion"]["duration_s"] is None
+
+
+def test_a_sample_is_on_disk_as_soon_as_it_is_appended(writer):
+    writer.append(sample())
+    assert writer.samples_path(ARM).read_bytes().endswith(b"\n")
+
+
+def test_lone_surrogates_are_kept_visibly():
+    assert sample(text="a\ud800b").completion.text == "a\\ud800b"
+
+
+def test_articles_are_read_back_in_the_manifests_order(writer):
+    assert [a.text for a in store.open_run(writer.folder).articles()] == ["One.", "Two."]
+
+
+def test_a_torn_last_line_is_ignored_by_readers_and_cut_by_the_next_writer(tmp_path):
+    with store.create_run(tmp_path, manifest(), ()) as writer:
+        writer.append(sample())
+        path = writer.samples_path(ARM)
+    whole = path.read_bytes()
+    for torn in (whole[:-1], b"{", b'{"a":' + b"x" * 200_000):
+        path.write_bytes(whole + torn)
+        assert len(list(store.open_run(tmp_path / "r").samples(ARM))) == 1
+        with store.RunWriter(tmp_path / "r") as writer:
+            assert path.read_bytes() == whole
+            assert writer.keys(ARM) == {("p0", 0)}
+
+
+def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path):
+    with store.create_run(tmp_path, manifest(), ()) as writer:
+        path = writer.samples_path(ARM)
+        path.write_bytes(b'{"torn')
+    with store.RunWriter(tmp_path / "r"):
+        assert path.read_bytes() == b""
+
+
+def test_a_damaged_line_is_an_error_with_file_and_line(writer):
+    writer.append(sample())
+    with writer.samples_path(ARM).open("ab") as file:
+        file.write(b"\0\0\n")
+    with pytest.raises(StorageError, match=r"jsonl:2: not JSON"):
+        list(writer.samples(ARM))
+
+
+def test_a_run_cannot_be_written_twice_at_once(writer):
+    with pytest.raises(RunLockedError, match=f"r is being written by pid {os.getpid()} on "):
+        store.RunWriter(writer.folder)
+
+
+def test_another_process_cannot_write_it_either(writer):
+    code = f"from bench import store; from pathlib import Path; store.RunWriter(Path({str(writer.folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "RunLockedError" in done.stderr
+
+
+def test_a_refused_lock_leaves_the_owners_name(writer):
+    for _ in range(2):
+        with pytest.raises(RunLockedError, match=f"pid {os.getpid()}"):
+            store.RunWriter(writer.folder)
+
+
+def test_a_closed_run_can_be_opened_again(tmp_path):
+    with store.create_run(tmp_path, manifest(), ()):
+        pass
+    with store.RunWriter(tmp_path / "r"):
+        pass
+
+
+def test_a_second_run_of_the_same_name_is_refused(tmp_path):
+    with store.create_run(tmp_path, manifest(), ()):
+        pass
+    with pytest.raises(UsageError, match="is already a run"):
+        store.create_run(tmp_path, manifest(), ())
+
+
+def test_reading_writes_nothing(writer):
+    writer.append(sample())
+    before = {p: p.stat().st_mtime_ns for p in writer.folder.rglob("*")}
+    run = store.open_run(writer.folder)
+    assert list(run.samples(ARM))
+    assert {p: p.stat().st_mtime_ns for p in writer.folder.rglob("*")} == before
+
+
+def test_whole_files_leave_no_temporary_name_behind(tmp_path):
+    store.write_whole(tmp_path / "a", b"1")
+    store.write_whole(tmp_path / "a", b"2")
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"2"
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    store.write_whole(path, b"old")
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left"):
+        store.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["a"]
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with store.create_run(tmp_path, manifest(), ()) as writer:
+        writer.samples_path(ARM).symlink_to(full)
+        with pytest.raises(StorageError, match="no space left on the device"):
+            writer.append(sample())
+        writer._files.pop(ARM).close()  # a device cannot be synced
+
+
+def test_the_latest_run_is_the_one_started_last(tmp_path):
+    for name, hours in (("b", 1), ("a", 2), ("c", 0)):
+        started = NOW + timedelta(hours=hours)
+        with store.create_run(tmp_path, manifest(run_id=name, started_at=started), ()):
+            pass
+    assert store.find_run(tmp_path, "latest").name == "a"
+    assert store.find_run(tmp_path, "c").name == "c"
+    assert store.find_run(tmp_path, str(tmp_path / "b")).name == "b"
+
+
+def test_an_unknown_run_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(UsageError, match="none yet"):
+        store.find_run(tmp_path, "latest")
+    with store.create_run(tmp_path, manifest(), ()):
+        pass
+    with pytest.raises(UsageError, match="there are: r"):
+        store.find_run(tmp_path, "x")
+
+
+def test_a_run_of_another_schema_version_is_refused(tmp_path):
+    with store.create_run(tmp_path, manifest(), ()) as writer:
+        path = writer.folder / store.MANIFEST
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(ResumeRefusedError, match="schema version 99"):
+        store.open_run(tmp_path / "r")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema_version": 1}'])
+def test_a_damaged_manifest_is_one_clear_error(tmp_path, content):
+    with store.create_run(tmp_path, manifest(), ()) as writer:
+        path = writer.folder / store.MANIFEST
+    path.write_text(content)
+    with pytest.raises((StorageError, ResumeRefusedError), match="manifest"):
+        store.open_run(tmp_path / "r")
+
+
+def test_a_missing_article_is_an_error(writer):
+    (writer.folder / store.ARTICLES).write_text("")
+    with pytest.raises(StorageError, match="is missing"):
+        writer.articles()
