@@ -19,7 +19,8 @@ class FailureGuard:
         self._config = config
         self._errors_in_a_row = 0
         self._anything_measured = False
-        self._overflows: list[int] = []
+        self._anything_overflowed = False
+        self._shortest_tokens: int | None = None
 
     def count(self, sample: Sample) -> None:
         """Take one sample into account; BackendError at the K-th failure in a row."""
@@ -32,18 +33,21 @@ class FailureGuard:
                     f"{sample.completion.error}. Mend the backend, then `bench run --resume {sample.run_id}`"
                 )
         elif outcome is Outcome.CONTEXT_OVERFLOW:
-            self._overflows = [min([*self._overflows, sample.completion.prompt_tokens or 0])]
+            self._anything_overflowed = True
+            known = (self._shortest_tokens, sample.completion.prompt_tokens)
+            self._shortest_tokens = min((n for n in known if n is not None), default=None)
         else:
             self._errors_in_a_row = 0
             self._anything_measured = True
 
     def refuse_if_nothing_fitted(self) -> None:
         """NoArticlesError when every measurement of the arm was a context overflow."""
-        if not self._overflows or self._anything_measured or self._errors_in_a_row:
+        if not self._anything_overflowed or self._anything_measured or self._errors_in_a_row:
             return
         sampling = self._config.sampling
+        shortest = "" if self._shortest_tokens is None else f": the shortest has {self._shortest_tokens} tokens"
         raise NoArticlesError(
-            f"arm {self._arm}: no article fits: the shortest prompt has {self._overflows[0]} tokens, and "
-            f"max_tokens {sampling.max_tokens} of context_tokens {sampling.context_tokens} are kept for the "
-            "answer; raise sampling.context_tokens, or lower sampling.max_tokens"
+            f"arm {self._arm}: no article's prompt fits{shortest}, and max_tokens {sampling.max_tokens} of "
+            f"context_tokens {sampling.context_tokens} are kept for the answer; raise sampling.context_tokens, "
+            "or lower sampling.max_tokens"
         )
