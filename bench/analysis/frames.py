@@ -1,0 +1,96 @@
+"""The frames that enter the analysis, column by column, and the checks that they are what they say.
+
+In: one row per answer (`samples`) and one row per arm (`arms`). Out: the same rows with categorical
+keys in manifest order. It computes nothing. Absent is NaN, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+SAMPLE_COLUMNS = {
+    "arm": "id of the arm",
+    "article_id": "id of the article",
+    "iteration": "which repeat, from 0",
+    "outcome": "one of the outcomes of the validator, as text",
+    "valid": "whether the outcome is `valid`",
+    "score": "the task's score; NaN unless valid",
+    "confidence": "the stated confidence, 0 to 1; NaN unless valid or where the task has none",
+    "duration_s": "seconds from admission to the last token; NaN where not measured alone",
+    "ttft_s": "seconds to the first token; NaN where not measured alone",
+    "completion_tokens": "tokens of the answer; NaN where unknown",
+    "prompt_tokens": "tokens of the prompt; NaN where unknown",
+    "batch_size": "sequences decoded together; NaN where unknown",
+}
+"""Columns of `samples` and what is in them. `timings` has the same columns."""
+
+ARM_COLUMNS = {
+    "arm": "id of the arm",
+    "family": "model line",
+    "variant": "`base`, `fine-tuned` or any word",
+    "quant": "quantization",
+    "backend": "what ran it",
+    "prompt_style": "`zero_shot` or `few_shot`",
+    "output": "`free` or `json_schema`",
+    "group": "id of the group: everything but the quantization",
+    "source_name": "folder it was imported from, else what was loaded",
+    "file_bytes": "size of the model; NaN where unknown",
+    "peak_memory_bytes": "highest resident memory; NaN where not measured",
+}
+"""Columns of `arms`, one row per arm in manifest order."""
+
+IDENTITY = ("arm", "family", "variant", "quant", "backend", "prompt_style", "output")
+"""The columns that open every arm-level table."""
+
+GROUP_IDENTITY = ("group", "family", "variant", "backend", "prompt_style", "output")
+"""The columns that open every group-level table."""
+
+LABELS = ("negative", "neutral", "positive")
+"""Labels a score is read as, in the order of their codes 0, 1, 2."""
+
+FAILED_MEASUREMENTS = ("backend_error", "context_overflow")
+"""Outcomes that say that the measurement failed; they are in no denominator of a valid rate."""
+
+
+def prepared(
+    samples: pd.DataFrame, arms: pd.DataFrame, articles: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """`samples` with `arm` and `article_id` as categories: arms in manifest order, articles in the
+    order given (else of first appearance).
+
+    ValueError names a missing column, an arm that is not in `arms` or an article that was not given.
+    """
+    for frame, columns, name in ((samples, SAMPLE_COLUMNS, "samples"), (arms, ARM_COLUMNS, "arms")):
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise ValueError(f"{name} lacks the column {missing[0]!r}")
+    known = [
+        str(article) for article in (articles if articles is not None else pd.unique(samples["article_id"]))
+    ]
+    result = samples.assign(
+        arm=pd.Categorical(samples["arm"], categories=list(arms["arm"])),
+        article_id=pd.Categorical(samples["article_id"], categories=known),
+    )
+    for column in ("arm", "article_id"):
+        strange = result[column].isna()
+        if strange.any():
+            raise ValueError(f"samples have the unknown {column} {samples.loc[strange, column].iloc[0]!r}")
+    return result
+
+
+def label_codes(scores: FloatArray, thresholds: tuple[float, float]) -> IntArray:
+    """0 below the first threshold, 2 above the second, else 1; -1 where the score is NaN.
+
+    Scores are rounded to 10 decimals first: a mean of 0.05 is not above 0.05 by a rounding error.
+    """
+    rounded = np.round(scores, 10)
+    codes = np.where(rounded < thresholds[0], 0, np.where(rounded > thresholds[1], 2, 1))
+    return np.where(np.isnan(rounded), -1, codes).astype(np.int64)

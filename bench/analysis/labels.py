@@ -1,0 +1,89 @@
+"""What scores mean once they are read as labels: do two arms agree, and are they right?
+
+In: counts of labels per cell, article means, and, where articles carry them, true labels and
+reference scores. Out: flips, agreement beyond an arm's disagreement with itself, and accuracy.
+Agreement between arms says nothing about correctness.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import rows
+from bench.analysis.cells import Grid
+from bench.analysis.frames import IDENTITY, LABELS, FloatArray, IntArray, label_codes
+
+
+def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: tuple[float, float]) -> pd.DataFrame:
+    """Labels of arms `a` against arms `b`, one row a comparison.
+
+    Unit: the article. label_flips counts articles whose mean reads as another label, label_opposite
+    those of them that went from positive to negative or back. cross_agreement = P(a random answer of
+    A and one of B have the same label), articles with a valid answer in both; self_agreement_x = P(two
+    different answers of x have the same label), articles with two in x and one in the other.
+    excess_disagreement = (self_a + self_b) / 2 - cross over articles with two in both
+    (`n_articles_labels`); excess_upper = mean + t_.95,G-1 sd / sqrt G.
+    Undefined where there is no such article; excess_upper also with one, or when all are equal.
+    Checked against `labels` and `label_excess` of the reference values, 1e-9.
+    """
+    label_a = label_codes(grid.score_mean[a], thresholds)
+    label_b = label_codes(grid.score_mean[b], thresholds)
+    common = (label_a >= 0) & (label_b >= 0)
+    n_a, n_b = grid.n_valid[a], grid.n_valid[b]
+    counts_a, counts_b = grid.label_counts[:, a], grid.label_counts[:, b]
+    cross = rows.divided((counts_a * counts_b).sum(axis=0), n_a * n_b)
+    self_a, self_b = _self_agreement(counts_a, n_a), _self_agreement(counts_b, n_b)
+    excess = (self_a + self_b) / 2 - cross
+    n = rows.count(excess)
+    se = rows.divided(rows.sd(excess), np.sqrt(n))
+    any_common = common.any(axis=1)
+    return pd.DataFrame(
+        {
+            "n_articles_labels": n,
+            "label_flips": np.where(any_common, (common & (label_a != label_b)).sum(axis=1), np.nan),
+            "label_opposite": np.where(
+                any_common, (common & (np.abs(label_a - label_b) == 2)).sum(axis=1), np.nan
+            ),
+            "cross_agreement": rows.mean(cross),
+            "self_agreement_a": rows.mean(np.where(n_b >= 1, self_a, np.nan)),
+            "self_agreement_b": rows.mean(np.where(n_a >= 1, self_b, np.nan)),
+            "excess_disagreement": rows.mean(excess),
+            "excess_upper": rows.mean(excess) + rows.t_quantile(0.95, n - 1) * np.where(se > 0, se, np.nan),
+        }
+    )
+
+
+def _self_agreement(counts: IntArray, n: IntArray) -> FloatArray:
+    """Per cell: P(two different answers have the same label); NaN below two answers."""
+    return rows.divided((counts * (counts - 1)).sum(axis=0), n * (n - 1))
+
+
+def label_accuracy(
+    grid: Grid, arms: pd.DataFrame, truth: pd.DataFrame, thresholds: tuple[float, float]
+) -> pd.DataFrame:
+    """How often each arm's article mean reads as the article's label, and how far it is from its score.
+
+    `truth` has article_id, label (None where unknown) and reference_score (NaN where unknown).
+    Unit: the article; an article without any valid answer is counted in n_labelled and is wrong in
+    label_accuracy_all, and is left out of label_accuracy and of mean_absolute_error.
+    Undefined where no article carries a label (or score). Labels outside negative, neutral and
+    positive are never matched. Checked against a hand-computed example.
+    """
+    known = truth.set_index("article_id").reindex(list(grid.articles))
+    label = known["label"].map({name: code for code, name in enumerate(LABELS)})
+    labelled = known["label"].notna().to_numpy()
+    wanted = label.fillna(-2).to_numpy(dtype=np.int64)
+    answered = label_codes(grid.score_mean, thresholds)
+    seen = grid.n_measured > 0
+    right = (answered == wanted) & labelled
+    judged = (answered >= 0) & labelled
+    errors = np.abs(grid.score_mean - known["reference_score"].to_numpy(dtype=float))
+    return arms[list(IDENTITY)].assign(
+        n_labelled=(seen & labelled).sum(axis=1),
+        n_answered=judged.sum(axis=1),
+        label_accuracy=rows.divided(right.sum(axis=1), judged.sum(axis=1)),
+        label_accuracy_all=rows.divided(right.sum(axis=1), (seen & labelled).sum(axis=1)),
+        n_scored=rows.count(errors),
+        mean_absolute_error=rows.mean(errors),
+    )

@@ -1,0 +1,77 @@
+"""All tables of one run.
+
+In: the frames of `bench.analysis.frames` and the comparisons. Out: a dictionary of tables, named as the
+files in `reports/<run_id>/tables/`. It reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.analysis.arms import arm_table
+from bench.analysis.cells import build_grid, cell_table
+from bench.analysis.comparisons import make_comparisons
+from bench.analysis.drift import drift_table
+from bench.analysis.frames import prepared
+from bench.analysis.groups import anova_table, variance_table
+from bench.analysis.labels import label_accuracy
+from bench.analysis.naive import pooled_moments
+from bench.analysis.outcomes import failure_table, iteration_table
+from bench.analysis.pairs import pair_table
+
+OUTCOMES = (
+    "valid", "backend_error", "context_overflow", "empty", "missing_field", "wrong_type", "out_of_range",
+    "truncated", "fenced", "extra_text", "not_json",
+)  # fmt: skip
+"""Rows of `failures.csv` for every arm."""
+
+DEFAULT_THRESHOLDS = (-0.05, 0.05)
+DEFAULT_MARGIN = 0.05
+
+
+def build_tables(
+    samples: pd.DataFrame,
+    arms: pd.DataFrame,
+    comparisons: Sequence[tuple[str, str]] = (),
+    baseline: str | None = None,
+    thresholds: tuple[float, float] = DEFAULT_THRESHOLDS,
+    *,
+    margin: float = DEFAULT_MARGIN,
+    limits: tuple[float, float] | None = (-1.0, 1.0),
+    timings: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
+    articles: Sequence[str] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Every table of a run: cells, arms, pairs, drift, anova, variance, failures, iterations, and
+    accuracy where `truth` (article_id, label, reference_score) knows any label or score.
+
+    `comparisons` are pairs of arm ids (A, B); `baseline` a quant or an arm id; `thresholds` turn a score
+    into a label; `margin` is the shift of the mean that does not matter and `limits` the score's range;
+    `timings` are rows like `samples` whose seconds count (default: `samples` itself); `articles` gives
+    the order of the articles. Unit of analysis, formulas and checks: at the functions called here.
+    ValueError for frames that are not as `bench.analysis.frames` says.
+    """
+    arms = arms.reset_index(drop=True)
+    samples = prepared(samples, arms, articles)
+    timed = (
+        samples if timings is None else prepared(timings, arms, list(samples["article_id"].cat.categories))
+    )
+    grid = build_grid(samples, timed, thresholds)
+    pairs = make_comparisons(arms, comparisons, baseline)
+    made = pair_table(grid, pooled_moments(samples), pairs, thresholds, margin)
+    a, b = made["arm_a"].map(grid.row).to_numpy(dtype=int), made["arm_b"].map(grid.row).to_numpy(dtype=int)
+    tables = {
+        "cells": cell_table(grid, arms),
+        "arms": arm_table(samples, timed, grid, arms, limits),
+        "pairs": made,
+        "drift": drift_table(grid, a, b, thresholds),
+        "anova": anova_table(samples, grid, arms),
+        "variance": variance_table(grid, arms),
+        "failures": failure_table(samples, arms, OUTCOMES),
+        "iterations": iteration_table(samples, timed, arms),
+    }
+    if truth is not None and truth[["label", "reference_score"]].notna().any(axis=None):
+        tables["accuracy"] = label_accuracy(grid, arms, truth, thresholds)
+    return tables
