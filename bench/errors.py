@@ -115,6 +115,8 @@ _DISK_REASONS = {
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EACCES: "permission denied; choose another folder or change its permissions",
     errno.EPERM: "operation not permitted; choose another folder or change its permissions",
+    errno.ENOTDIR: "a file is in the way; move it or choose another folder",
+    errno.EEXIST: "a file is in the way; move it or choose another folder",
     errno.EROFS: "the file system is read-only; choose another folder",
 }
 

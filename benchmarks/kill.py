@@ -63,7 +63,7 @@ def kill_and_resume(
         _wait_until_it_writes(run, process, _n_lines(run))
         time.sleep(moments.uniform(0, 0.15))
         process.kill()
-        process.wait()
+        process.communicate()
         n_torn += sum(1 for path in run.glob("samples/*.jsonl") if not path.read_bytes().endswith(b"\n"))
         seen.append(_n_lines(run))
     finished = _start(folder)

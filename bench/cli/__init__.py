@@ -42,15 +42,23 @@ def help_text() -> str:
 
 def main() -> None:
     """Run the command line and exit with a documented code."""
-    if sys.argv[1:] in ([], ["--help"]):
-        sys.stdout.write(help_text())
-        sys.exit(0 if sys.argv[1:] else 2)
-    if sys.argv[1:] == ["--version"]:
-        from bench import __version__
+    try:
+        code = _quick() if sys.argv[1:] in ([], ["--help"], ["--version"]) else _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        import os
 
-        sys.stdout.write(f"bench {__version__}\n")
-        sys.exit(0)
-    sys.exit(_run())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _quick() -> int:
+    from bench import __version__
+
+    wants_version = sys.argv[1:] == ["--version"]
+    sys.stdout.write(f"bench {__version__}\n" if wants_version else help_text())
+    return 0 if sys.argv[1:] else 2
 
 
 def _run() -> int:
@@ -65,9 +73,8 @@ def _run() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        sys.stderr.close()
-        return 0
+    except BrokenPipeError:
+        raise
     except Exception:  # noqa: BLE001 - the one place that turns a crash of ours into exit code 70
         sys.excepthook(*sys.exc_info())
         sys.stderr.write("this is a fault in bench, not in your input; please report it\n")

@@ -21,7 +21,7 @@ def command(
     entity: Annotated[str | None, typer.Option(help="The company to ask about.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The seed of this answer.")] = 0,
 ) -> None:
-    """Ask one arm about one text; the answer streams to stdout, its verdict goes to stderr."""
+    """Ask one arm about one text; the answer streams."""
     from bench import backends, tasks
     from bench.backends import Request
     from bench.config import find_arm, load_config
