@@ -1,0 +1,278 @@
+"""Quantized models in GGUF files, run in this process by llama.cpp.
+
+In: an arm whose `ref` is a path or `hf://owner/repo` (with options file, revision, sha256). Out: a
+session that answers prompts. A file is checked in child processes before it is loaded here.
+
+    gguf_check, gguf_read   what a file is, without trusting it          quants     names of quantizations
+    probe                   whether engine and sandbox take it           hub        files from the hub
+    native                  the C library, silenced                      engine     prefill and decode
+    vocabulary, template    conversation -> tokens                       sampler    nothing left to defaults
+    session, answer_text    requests -> completions                      grammar    answers held to the schema
+
+Sequential for now: one answer at a time, whatever width is asked for is refused unless it is 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench import provenance
+from bench.backends import BackendState, parse_options
+from bench.backends.llama_cpp import gguf_check, hub
+from bench.backends.llama_cpp.threads import default_threads
+from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
+from bench.records import AnswerSchema, LoadedModel, ModelSpec, Sampling
+
+if TYPE_CHECKING:
+    from bench.backends.llama_cpp.engine import Engine
+    from bench.backends.llama_cpp.session import LlamaCppSession
+    from bench.backends.llama_cpp.template import ChatTemplate
+
+DISTRIBUTION = "llama-cpp-python"
+_REMEDY = 'pip install "bench[llama]"'
+_CHUNK_BYTES = 2**20
+
+
+class Options(BaseModel):
+    """How llama.cpp runs an arm, and where a file of the hub is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    n_threads: int | None = Field(None, ge=1, le=1024)
+    """Threads that decode; None takes one for each physical core this process may use."""
+    n_threads_batch: int | None = Field(None, ge=1, le=1024)
+    """Threads that take in prompts; None takes as many as decode."""
+    n_batch: int = Field(512, ge=1, le=8192)
+    """Most prompt tokens taken in at once."""
+    n_gpu_layers: int = Field(0, ge=-1, le=1000)
+    """Layers on the GPU; -1 is all. Refused where the engine was built without one."""
+    flash_attn: bool = False
+    """Flash attention; slower than without on processors, and other rounding."""
+    sha256: str | None = Field(None, pattern=r"^(sha256:)?[0-9a-f]{64}$")
+    """What the file's SHA-256 has to be."""
+    file: str | None = None
+    """For a hub reference: the name of the .gguf file in the repository."""
+    revision: str | None = None
+    """For a hub reference: the commit, 40 hex digits."""
+
+    @property
+    def wanted_digest(self) -> str | None:
+        """`sha256:...` of the file that has to be loaded; None where any will do."""
+        return None if self.sha256 is None else "sha256:" + self.sha256.removeprefix("sha256:")
+
+
+class Backend:
+    """llama.cpp, through llama-cpp-python's low-level interface."""
+
+    Options: ClassVar[type[BaseModel]] = Options
+
+    def state(self) -> BackendState:
+        """Whether llama-cpp-python and jinja2 are installed; imports neither."""
+        version = provenance.package_version(DISTRIBUTION)
+        if version is None or not _is_importable():
+            return BackendState(False, version, _REMEDY)
+        return BackendState(True, version, None)
+
+    def check(self, spec: ModelSpec, sampling: Sampling) -> None:
+        """Refuse settings that cannot be honoured and files that cannot be what the arm says."""
+        options = parse_options(Options, spec)
+        _refuse_settings(spec, sampling, options)
+        if not _is_importable():
+            raise MissingExtraError(f"arm {spec.arm}: llama-cpp-python is not installed; run: {_REMEDY}")
+        path = _present_file(spec, options)
+        if path is not None:
+            _check_file(path, spec)
+
+    def digest(self, spec: ModelSpec) -> str | None:
+        """SHA-256 of the file; of a hub file whose digest the arm states, that one, without a download."""
+        options = parse_options(Options, spec)
+        if hub.is_hub_reference(spec.ref) and options.wanted_digest is not None:
+            return options.wanted_digest
+        return _verified_digest(_file(spec, options), spec, options)
+
+    def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> LlamaCppSession:
+        """Check the file again, load it and decode once to warm up."""
+        from bench.backends.llama_cpp.grammar import answer_grammar
+        from bench.backends.llama_cpp.memory import PeakMemory
+        from bench.backends.llama_cpp.session import LlamaCppSession
+
+        if width != 1:
+            raise UsageError(f"llama_cpp decodes one sequence at a time; a width of {width} is not possible")
+        options = parse_options(Options, spec)
+        _refuse_settings(spec, sampling, options)
+        grammar = answer_grammar(schema) if spec.output == "json_schema" else None
+        path = _file(spec, options)
+        _check_file(path, spec)
+        digest = _verified_digest(path, spec, options)
+        memory = PeakMemory()
+        began = time.perf_counter()
+        engine = _load(path, spec, sampling, options)
+        load_s = time.perf_counter() - began
+        try:
+            template = _template(path, engine)
+            if grammar is not None:
+                engine.refuse_bad_grammar(grammar)
+            loaded = LoadedModel(
+                digest=digest,
+                file_bytes=path.stat().st_size,
+                load_s=load_s,
+                peak_memory_bytes=memory.read_bytes(),
+                engine=f"{DISTRIBUTION} {provenance.package_version(DISTRIBUTION)}",
+                details=_details(path, sampling, options, engine, template),
+            )
+            return LlamaCppSession(engine, template, sampling, loaded, memory, grammar)
+        except BaseException:
+            engine.close()
+            raise
+
+
+def _is_importable() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("llama_cpp", "jinja2"))
+
+
+def _refuse_settings(spec: ModelSpec, sampling: Sampling, options: Options) -> None:
+    if spec.adapter is not None:
+        raise UsageError(
+            f"arm {spec.arm}: llama_cpp applies no PEFT adapter; merge it into the model "
+            "and convert that to GGUF"
+        )
+    if any(not text for text in sampling.stop):
+        raise ConfigError("sampling.stop: an empty text would end every answer at once; remove it")
+    if hub.is_hub_reference(spec.ref):
+        hub.hub_file(spec.arm, spec.ref, options.file, options.revision)
+    elif options.file is not None or options.revision is not None:
+        raise ConfigError(
+            f"arm {spec.arm}: options file and revision belong to a hub reference; "
+            f"write ref as {hub.PREFIX}owner/repo, or remove them"
+        )
+    if options.n_gpu_layers != 0 and not _has_gpu():
+        raise UsageError(
+            f"arm {spec.arm}: n_gpu_layers {options.n_gpu_layers}, but this llama.cpp was built without "
+            "a GPU; set it to 0, or install a build for your GPU"
+        )
+
+
+def _has_gpu() -> bool:
+    from bench.backends.llama_cpp.native import library
+
+    return bool(library().llama_supports_gpu_offload())
+
+
+def _present_file(spec: ModelSpec, options: Options) -> Path | None:
+    """The arm's file, None where it would have to be downloaded first."""
+    if hub.is_hub_reference(spec.ref):
+        return hub.cached(hub.hub_file(spec.arm, spec.ref, options.file, options.revision))
+    return Path(spec.ref)
+
+
+def _file(spec: ModelSpec, options: Options) -> Path:
+    """The arm's file, downloaded where that is what the arm says."""
+    if hub.is_hub_reference(spec.ref):
+        return hub.download(hub.hub_file(spec.arm, spec.ref, options.file, options.revision))
+    return Path(spec.ref)
+
+
+def _check_file(path: Path, spec: ModelSpec) -> None:
+    gguf_check.refuse_unusable(gguf_check.inspect(path), str(path), spec.quant)
+    gguf_check.probe_engine(path)
+
+
+def _verified_digest(path: Path, spec: ModelSpec, options: Options) -> str:
+    digest = _sha256(gguf_check.stamp(path))
+    if options.wanted_digest not in (None, digest):
+        raise ModelFileError(
+            f"{path}: its digest is {digest}, but arm {spec.arm} asks for {options.wanted_digest}; "
+            "get the right file, or correct `options.sha256`"
+        )
+    return digest
+
+
+@lru_cache(maxsize=256)
+def _sha256(now: gguf_check.Stamp) -> str:
+    """Hashed once per process and state of the file: models are large."""
+    digest = hashlib.sha256()
+    try:
+        with now.path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelFileError(f"{now.path}: cannot be read: {error.strerror}") from error
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options) -> Engine:
+    from bench.backends.llama_cpp.engine import Engine, EngineSettings
+
+    n_threads = options.n_threads or default_threads()
+    settings = EngineSettings(
+        context_tokens=sampling.context_tokens,
+        n_threads=n_threads,
+        n_threads_batch=options.n_threads_batch or n_threads,
+        n_batch=options.n_batch,
+        n_gpu_layers=options.n_gpu_layers,
+        flash_attn=options.flash_attn,
+    )
+    return Engine(path, str(path), settings)
+
+
+def _template(path: Path, engine: Engine) -> ChatTemplate:
+    from bench.backends.llama_cpp.template import ChatTemplate
+
+    tokens = engine.vocabulary
+    template = ChatTemplate(
+        gguf_check.inspect(path).chat_template or "",
+        tokens.text_of(tokens.bos),
+        tokens.text_of(tokens.eos),
+        tokens.control_texts(),
+    )
+    template.try_out()
+    return template
+
+
+def _details(
+    path: Path, sampling: Sampling, options: Options, engine: Engine, template: ChatTemplate
+) -> dict[str, Any]:
+    """What else says which model this was and how it ran."""
+    from bench.backends.llama_cpp.sampler import PENALTY_WINDOW_TOKENS
+
+    summary = gguf_check.inspect(path)
+    kept = {
+        "architecture",
+        "name",
+        "n_parameters",
+        "tensor_types",
+        "context_tokens",
+        "tokenizer",
+        "pre_tokenizer",
+    }
+    return {
+        **summary.model_dump(mode="json", include=kept),
+        "quant_of_file": summary.quant,
+        "chat_template_digest": summary.template_digest,
+        "system_merged_into_user": template.system_merged,
+        "settings": engine.settings._asdict(),
+        "penalty_window_tokens": PENALTY_WINDOW_TOKENS,
+        "warnings": _warnings(summary, sampling, template),
+    }
+
+
+def _warnings(summary: gguf_check.GgufSummary, sampling: Sampling, template: ChatTemplate) -> list[str]:
+    found = []
+    trained = summary.context_tokens
+    if trained is not None and trained < sampling.context_tokens:
+        # not an overflow: that is decided by context_tokens alone, alike for all arms
+        found.append(
+            f"context_tokens {sampling.context_tokens} is more than the {trained} it was trained for"
+        )
+    if template.system_merged:
+        found.append("the chat template takes no system turn; its text opens the first user turn")
+    if template.uses_date:
+        found.append("the chat template writes today's date into every prompt; other days give other answers")
+    return found

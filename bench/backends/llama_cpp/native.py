@@ -1,0 +1,77 @@
+"""The engine's C library: imported once, its log kept to ourselves, models loaded and refused.
+
+In: a path and load options. Out: a native model pointer, or a ModelFileError with the engine's own
+reason. The library writes nothing to stdout or stderr; its warnings and errors are kept for messages.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.errors import MissingExtraError, ModelFileError
+
+REMEDY = 'pip install "bench[llama]"'
+_WARN, _ERROR, _CONTINUE = 2, 3, 5
+_REASON = "error loading model: "
+
+_log: deque[str] = deque(maxlen=50)
+_keep_alive: list[Any] = []  # a callback that python frees is a crash at the next log line
+
+
+@cache
+def library() -> Any:
+    """The `llama_cpp` module, silenced and initialised. MissingExtraError where it is absent."""
+    try:
+        import llama_cpp
+    except ImportError as error:
+        raise MissingExtraError(f"llama-cpp-python is not installed; run: {REMEDY}") from error
+    except (OSError, RuntimeError) as error:  # what a library built for another machine raises
+        raise MissingExtraError(
+            f"llama-cpp-python cannot be loaded ({' '.join(str(error).split())}); run: "
+            f"{REMEDY} --force-reinstall --no-cache-dir"
+        ) from error
+    callback = llama_cpp.llama_log_callback(_keep_line)
+    _keep_alive.append(callback)
+    llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def _keep_line(level: int, text: bytes, _user_data: object) -> None:
+    if level in (_WARN, _ERROR, _CONTINUE):
+        line = text.decode("utf-8", "replace").strip(" .\n")
+        if line:
+            _log.append(line)
+
+
+def forget_log() -> None:
+    """Begin a new piece of work: earlier lines explain nothing about it."""
+    _log.clear()
+
+
+def last_reason(otherwise: str) -> str:
+    """The engine's own words on its last failure, in one line."""
+    for line in _log:
+        if _REASON in line:
+            return line.partition(_REASON)[2]
+    return _log[-1].partition(": ")[2] or _log[-1] if _log else otherwise
+
+
+def load_model(path: Path, shown: str, *, vocabulary_only: bool = False, n_gpu_layers: int = 0) -> Any:
+    """A native model, to be freed by `llama_model_free`. ModelFileError says why there is none."""
+    lib = library()
+    params = lib.llama_model_default_params()
+    params.vocab_only = vocabulary_only
+    params.n_gpu_layers = n_gpu_layers
+    forget_log()
+    model = lib.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
+    if not model:
+        raise ModelFileError(f"{shown}: llama.cpp refuses it: {last_reason('it does not say why')}")
+    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+        lib.llama_model_free(model)
+        raise ModelFileError(f"{shown}: not a decoder-only text model, so it cannot answer a conversation")
+    return model
