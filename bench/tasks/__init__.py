@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError, model_validator
 
-from bench import plugins
+from bench import plugins, validation
 from bench.errors import ConfigError
 from bench.identity import canonical_json, content_id
-from bench.records import AnswerSchema, Article, Entity, Message, Prompt, Record, Style, Text
+from bench.records import AnswerSchema, Article, Entity, Message, Outcome, Prompt, Record, Style, Text
 
 ROOM = "tasks"
 _PLACEHOLDER = re.compile(r"\{(entity|article)\}")
@@ -32,7 +33,7 @@ class Example(Record):
     """Who the example's question is about."""
     article: Text
     """The example's text."""
-    answer: dict[str, Any]
+    answer: dict[str, JsonValue]
     """The right answer, written as the model should write it."""
 
 
@@ -57,6 +58,22 @@ class Task(Record):
     """What a valid answer is."""
     labels: tuple[str, ...] = ()
     """The labels items may carry, in their natural order."""
+
+    @model_validator(mode="after")
+    def _asks_and_can_be_answered(self) -> Self:
+        if "{article}" not in self.user:
+            raise ValueError("user: it has no {article}, so no article would be shown")
+        numbers = [field.name for field in self.answer.fields if field.type in {"number", "integer"}]
+        for role, name in (("score", self.answer.score), ("confidence", self.answer.confidence)):
+            if name is not None and name not in numbers:
+                raise ValueError(
+                    f"answer.{role}: {name!r} is none of the number fields ({', '.join(numbers)})"
+                )
+        for place, example in enumerate(self.examples):
+            verdict = validation.judge_text(answer_text(example.answer), self.answer)
+            if verdict.outcome != Outcome.VALID:
+                raise ValueError(f"examples.{place}.answer: {verdict.outcome}: {'; '.join(verdict.errors)}")
+        return self
 
     @property
     def digest(self) -> str:
@@ -83,28 +100,31 @@ class Task(Record):
 
     def _user_turn(self, entity: Entity | None, title: str | None, text: str) -> Message:
         body = f"{title}\n\n{text}" if title else text
-        values = {"entity": _name(entity) or self.no_entity, "article": delimited(body)}
+        values = {"entity": (_name(entity) if entity else "") or self.no_entity, "article": delimited(body)}
         # one pass, so that a placeholder inside an article stays text
         content = _PLACEHOLDER.sub(lambda match: values[match.group(1)], self.user)
         return Message(role="user", content=content)
 
 
-def _name(entity: Entity | None) -> str | None:
-    if entity is None:
-        return None
-    name = " ".join(entity.name.split())
-    return f"{name} ({entity.ticker})" if entity.ticker else name
+def _name(entity: Entity) -> str:
+    """The entity on one line; it stands outside the delimiter, so it must not look like one either."""
+    name, ticker = (" ".join(part.split()) for part in (entity.name, entity.ticker or ""))
+    return _inert(f"{name} ({ticker})" if name and ticker else name or ticker)
+
+
+def _inert(text: str) -> str:
+    """`text` in which no `<article>` or `</article>` is left, whatever its case and spacing."""
+    return _DELIMITER.sub(r"&lt;\1", text)
 
 
 def delimited(text: str) -> str:
     """`text` between `<article>` tags that nothing inside it can close."""
-    inert = _DELIMITER.sub(r"&lt;\1", text.strip())
-    return f"<article>\n{inert}\n</article>"
+    return f"<article>\n{_inert(text.strip())}\n</article>"
 
 
-def answer_text(answer: dict[str, Any]) -> str:
+def answer_text(answer: Mapping[str, Any]) -> str:
     """An example's answer as the model should write it: one line of JSON, keys in the given order."""
-    return json.dumps(answer, ensure_ascii=False)
+    return json.dumps(dict(answer), ensure_ascii=False)
 
 
 def load(name_or_path: str) -> Task:
@@ -113,15 +133,24 @@ def load(name_or_path: str) -> Task:
     path = Path(name_or_path) if is_path else plugins.locate(ROOM, name_or_path)
     try:
         task = Task.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        canonical_json(task.model_dump(mode="json"))  # refuses NaN and infinities
     except OSError as error:
         raise ConfigError(f"task {path}: {error.strerror}; give a task's name or a readable file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"task {path}: not UTF-8; save the file as UTF-8") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"task {path}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"task {path}: {where}: {first['msg']}") from error
-    canonical_json(task.model_dump(mode="json"))  # refuses NaN and infinities in examples
+        where = "".join(f"{part}." for part in first["loc"])[:-1]
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"task {path}: {where}: {message}" if where else f"task {path}: {message}"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"task {path}: nested too deeply") from error
+    except ValueError as error:  # an impossible date, NaN or an infinity
+        raise ConfigError(f"task {path}: a value cannot be read: {error}") from error
     return task
 
 
