@@ -1,4 +1,4 @@
-"""The bundled articles: enough of them, varied, balanced, labelled as the task would, none of its examples."""
+"""The bundled articles: enough, varied, balanced, labelled as the task would, none of its examples."""
 
 import re
 from collections import Counter
@@ -36,7 +36,8 @@ def runs(text) -> set[tuple[str, ...]]:
 
 
 def label_of(score) -> str:
-    low, high = TASK.answer.label_thresholds or ()
+    assert TASK.answer.label_thresholds is not None
+    low, high = TASK.answer.label_thresholds
     return "negative" if score < low else "positive" if score > high else "neutral"
 
 
