@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.frames import (
-    FAILED_MEASUREMENTS,
     IDENTITY,
     LABELS,
     FloatArray,
@@ -20,6 +19,7 @@ from bench.analysis.frames import (
     label_codes,
 )
 from bench.analysis.rows import divided
+from bench.records import FAILED_MEASUREMENTS
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def build_grid(samples: pd.DataFrame, timings: pd.DataFrame, thresholds: tuple[f
     shape = (len(arms), len(articles))
     place = _places(samples, shape)
     valid = samples["valid"].to_numpy(dtype=bool)
-    failed = samples["outcome"].isin(FAILED_MEASUREMENTS).to_numpy(dtype=bool)
+    failed = samples["outcome"].isin([outcome.value for outcome in FAILED_MEASUREMENTS]).to_numpy(dtype=bool)
     n_samples = _counts(place, shape)
     n_failed = _counts(place[failed], shape)
     n_valid = _counts(place[valid], shape)

@@ -56,9 +56,6 @@ GROUP_IDENTITY = ("group", "family", "variant", "backend", "prompt_style", "outp
 LABELS = ("negative", "neutral", "positive")
 """Labels a score is read as, in the order of their codes 0, 1, 2."""
 
-FAILED_MEASUREMENTS = ("backend_error", "context_overflow")
-"""Outcomes that say that the measurement failed; they are in no denominator of a valid rate."""
-
 
 def prepared(
     samples: pd.DataFrame, arms: pd.DataFrame, articles: Sequence[str] | None = None

@@ -20,12 +20,7 @@ from bench.analysis.labels import label_accuracy
 from bench.analysis.naive import pooled_moments
 from bench.analysis.outcomes import failure_table, iteration_table
 from bench.analysis.pairs import pair_table
-
-OUTCOMES = (
-    "valid", "backend_error", "context_overflow", "empty", "missing_field", "wrong_type", "out_of_range",
-    "truncated", "fenced", "extra_text", "not_json",
-)  # fmt: skip
-"""Rows of `failures.csv` for every arm."""
+from bench.records import Outcome
 
 DEFAULT_THRESHOLDS = (-0.05, 0.05)
 DEFAULT_MARGIN = 0.05
@@ -69,7 +64,7 @@ def build_tables(
         "drift": drift_table(grid, a, b, thresholds),
         "anova": anova_table(samples, grid, arms),
         "variance": variance_table(grid, arms),
-        "failures": failure_table(samples, arms, OUTCOMES),
+        "failures": failure_table(samples, arms, [outcome.value for outcome in Outcome]),
         "iterations": iteration_table(samples, timed, arms),
     }
     if truth is not None and truth[["label", "reference_score"]].notna().any(axis=None):

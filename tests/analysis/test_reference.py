@@ -124,7 +124,9 @@ def value(tree: dict[str, Any], path: str) -> float | None:
     return float(node)
 
 
-def check(row: pd.Series, tree: dict[str, Any], values: dict[str, str], *, rel: float, abs_: float = 1e-12) -> None:
+def check(
+    row: pd.Series, tree: dict[str, Any], values: dict[str, str], *, rel: float, abs_: float = 1e-12
+) -> None:
     wrong = {}
     for column, path in values.items():
         expected = value(tree, path)
