@@ -1,0 +1,110 @@
+"""What a column of a table is called, in which unit it is shown, and how its numbers are written.
+
+In: a column's name, as in the CSV files. Out: words for a header with the unit, and a workbook's
+number format. The values themselves are never changed: a format scales bytes to megabytes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+COUNT = "#,##0"
+SHARE = "0.0%"
+SCORE = "0.000"
+SECONDS = "0.00"
+P_VALUE = '[<0.0001]"<0.0001";0.0000'
+MEGABYTES = "#,##0.0,,"
+
+
+class Column(NamedTuple):
+    """How one column is shown."""
+
+    title: str
+    """Words, with the unit in brackets where there is one."""
+    number_format: str
+    """A workbook's number format."""
+
+
+_TITLES = {
+    "arm": "Arm",
+    "arm_a": "Arm A",
+    "arm_b": "Arm B",
+    "article_id": "Article",
+    "valid_rate": "Valid rate",
+    "valid_ci_low": "Valid rate, 95 % low",
+    "valid_ci_high": "Valid rate, 95 % high",
+    "score_ci_low": "Mean score, 95 % low",
+    "score_ci_high": "Mean score, 95 % high",
+    "score_mean": "Mean score",
+    "score_variance_within": "Score variance within articles",
+    "mean_difference": "Mean difference (A minus B)",
+    "ci_low": "Difference, 95 % low",
+    "ci_high": "Difference, 95 % high",
+    "ci90_low": "Difference, 90 % low",
+    "ci90_high": "Difference, 90 % high",
+    "duration_mean_s": "Mean time per answer (s)",
+    "seconds_per_valid": "Time per valid answer (s)",
+    "tokens_per_s": "Tokens per second (1/s)",
+    "answers_per_s": "Answers per second (1/s)",
+    "file_bytes": "Model size (MB)",
+    "peak_memory_bytes": "Peak memory (MB)",
+    "p_value": "p",
+    "p_holm": "p, Holm",
+    "p_bh": "p, Benjamini-Hochberg",
+    "naive_t": "NAIVE t (do not use)",
+    "naive_p": "NAIVE p (do not use)",
+    "naive_f": "NAIVE F (do not use)",
+    "cohen_dz": "Cohen's dz",
+    "hedges_gz": "Hedges' gz",
+    "n": "Answers",
+    "share": "Share of all answers",
+}
+_WORDS = {
+    "ci": "CI", "ci90": "90 % CI", "dof": "dof", "sd": "SD", "se": "SE", "gg": "GG", "hf": "HF",
+    "tost": "TOST", "rms": "RMS", "mde": "MDE", "ttft": "TTFT", "icc": "ICC", "reml": "REML",
+    "f": "F", "id": "id", "p": "p", "t": "t", "n": "n", "w": "W", "chi2": "χ²", "eta": "η", "sq": "²",
+}  # fmt: skip
+_UNITS = (("_bytes", "MB"), ("_per_s", "1/s"), ("_s", "s"), ("_tokens", "tokens"))
+_FORMATS_BY_ENDING = (
+    ("_bytes", MEGABYTES),
+    ("_per_s", "0.0"),
+    ("_s", SECONDS),
+    ("_tokens", COUNT),
+    ("_tokens_mean", "0.0"),
+    ("_rate", SHARE),
+    ("_ratio", "0.00"),
+)
+_SHARES = ("valid_", "share", "label_flips", "label_opposite", "cross_agreement", "self_agreement", "excess_")
+_DISTRIBUTION = ("t", "f", "dof", "dof1", "dof2", "naive_t", "naive_f", "levene_f", "brown_forsythe_f")
+
+
+def column(name: str) -> Column:
+    """How the column called `name` is shown."""
+    return Column(_TITLES.get(name) or _spelled(name), number_format(name))
+
+
+def number_format(name: str) -> str:
+    """The number format of the column called `name`."""
+    if name == "p_value" or name.startswith("p_") or name.endswith("_p"):
+        return P_VALUE
+    if name.startswith("n_") or name in {"n", "iteration"}:
+        return COUNT
+    for ending, wanted in _FORMATS_BY_ENDING:
+        if name.endswith(ending):
+            return wanted
+    if name.startswith(_SHARES):
+        return SHARE
+    return "0.00" if name in _DISTRIBUTION else "0.0000"
+
+
+def _spelled(name: str) -> str:
+    for ending, unit in _UNITS:
+        if name.endswith(ending):
+            return f"{_spelled(name.removesuffix(ending))} ({unit})"
+    words = [_WORDS.get(word, word) for word in name.split("_")]
+    title = " ".join(words)
+    return (
+        title[:1].upper() + title[1:]
+        if words[0] == name.split("_", maxsplit=1)[0] and len(words[0]) > 1
+        else title
+    )

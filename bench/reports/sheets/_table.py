@@ -1,0 +1,49 @@
+"""A sheet that shows one table of the analysis as it stands.
+
+In: a frame, the columns that come first, and notes. Out: title, notes and table. A column without a
+single value is left out and named in a note, so that nothing seems to be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from openpyxl.worksheet.worksheet import Worksheet
+
+from bench.reports import ReportInput
+from bench.reports.layout import TableRange, colour_columns, heading, write_frame
+from bench.reports.scale import score_limits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_table_sheet(
+    sheet: Worksheet,
+    data: ReportInput,
+    name: str,
+    notes: Sequence[str],
+    *,
+    first: Sequence[str] = (),
+    freeze_columns: int = 1,
+) -> TableRange:
+    """Write the table `name` with its notes; `first` are the columns to begin with, where present."""
+    frame = ordered(data.table(name), first)
+    undefined = [str(column) for column in frame.columns if len(frame) and frame[column].isna().all()]
+    frame = frame.drop(columns=undefined)
+    said = list(notes)
+    if undefined:
+        said.append(f"Without a value in this run, left out here: {', '.join(undefined)}.")
+    if frame.empty:
+        said.append("This run has no rows for this table.")
+    row = heading(sheet, sheet.title, said)
+    where = write_frame(sheet, frame, row, freeze_columns=freeze_columns)
+    colour_columns(sheet, frame, where, score_limits(data.manifest))
+    return where
+
+
+def ordered(frame: pd.DataFrame, first: Sequence[str]) -> pd.DataFrame:
+    """The frame with the columns `first` (those it has) before the others."""
+    leading = [column for column in first if column in frame.columns]
+    return frame[leading + [column for column in frame.columns if column not in leading]]
