@@ -16,6 +16,7 @@ from bench.analysis.frames import (
     LABELS,
     FloatArray,
     IntArray,
+    Thresholds,
     label_codes,
 )
 from bench.analysis.rows import divided
@@ -63,7 +64,7 @@ class Grid:
         return self.n_samples - self.n_failed
 
 
-def build_grid(samples: pd.DataFrame, timings: pd.DataFrame, thresholds: tuple[float, float]) -> Grid:
+def build_grid(samples: pd.DataFrame, timings: pd.DataFrame, thresholds: Thresholds) -> Grid:
     """The cells of `samples` (as `frames.prepared` returns it); `timings` gives the seconds.
 
     Unit: the cell, i.e. one arm on one article. Variances are decided to be 0 by the number of

@@ -68,6 +68,12 @@ def group_baseline(group: Sequence[Arm], baseline: str | None) -> Arm | None:
     return next((by_quant[quant] for quant in BASELINE_QUANTS if quant in by_quant), None)
 
 
+def baseline_arms(frame: pd.DataFrame, baseline: str | None = None) -> dict[str, str]:
+    """The baseline's arm id of every group that has one."""
+    found = {name: group_baseline(group, baseline) for name, group in grouped(arms_of(frame)).items()}
+    return {name: reference.arm for name, reference in found.items() if reference is not None}
+
+
 def make_comparisons(
     frame: pd.DataFrame, configured: Sequence[tuple[str, str]], baseline: str | None = None
 ) -> list[Comparison]:

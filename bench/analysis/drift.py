@@ -12,7 +12,7 @@ from scipy import special
 
 from bench.analysis import rows
 from bench.analysis.cells import Grid
-from bench.analysis.frames import LABELS, FloatArray, IntArray, label_codes
+from bench.analysis.frames import LABELS, FloatArray, IntArray, Thresholds, label_codes
 
 
 def drift(grid: Grid, a: IntArray, b: IntArray) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def sampling_variance(grid: Grid, arms: IntArray) -> FloatArray:
     return rows.divided(grid.score_variance[arms], grid.n_valid[arms])
 
 
-def drift_table(grid: Grid, a: IntArray, b: IntArray, thresholds: tuple[float, float]) -> pd.DataFrame:
+def drift_table(grid: Grid, a: IntArray, b: IntArray, thresholds: Thresholds) -> pd.DataFrame:
     """`drift.csv`: comparison x article, for every article that either arm has samples of."""
     present = (grid.n_samples[a] > 0) | (grid.n_samples[b] > 0)
     pair, article = np.nonzero(present)

@@ -83,11 +83,17 @@ def prepared(
     return result
 
 
-def label_codes(scores: FloatArray, thresholds: tuple[float, float]) -> IntArray:
-    """0 below the first threshold, 2 above the second, else 1; -1 where the score is NaN.
+Thresholds = tuple[float, float] | None
+"""Below the first a score reads as negative, above the second as positive; None: it has no label."""
+
+
+def label_codes(scores: FloatArray, thresholds: Thresholds) -> IntArray:
+    """0 below the first threshold, 2 above the second, else 1; -1 where there is no score or threshold.
 
     Scores are rounded to 10 decimals first: a mean of 0.05 is not above 0.05 by a rounding error.
     """
+    if thresholds is None:
+        return np.full(scores.shape, -1, dtype=np.int64)
     rounded = np.round(scores, 10)
     codes = np.where(rounded < thresholds[0], 0, np.where(rounded > thresholds[1], 2, 1))
     return np.where(np.isnan(rounded), -1, codes).astype(np.int64)

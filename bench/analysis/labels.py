@@ -12,10 +12,10 @@ import pandas as pd
 
 from bench.analysis import rows
 from bench.analysis.cells import Grid
-from bench.analysis.frames import IDENTITY, LABELS, FloatArray, IntArray, label_codes
+from bench.analysis.frames import IDENTITY, LABELS, FloatArray, IntArray, Thresholds, label_codes
 
 
-def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: tuple[float, float]) -> pd.DataFrame:
+def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: Thresholds) -> pd.DataFrame:
     """Labels of arms `a` against arms `b`, one row a comparison.
 
     Unit: the article. label_flips counts articles whose mean reads as another label, label_opposite
@@ -24,14 +24,15 @@ def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: tuple[floa
     different answers of x have the same label), articles with two in x and one in the other.
     excess_disagreement = (self_a + self_b) / 2 - cross over articles with two in both
     (`n_articles_labels`); excess_upper = mean + t_.95,G-1 sd / sqrt G.
-    Undefined where there is no such article; excess_upper also with one, or when all are equal.
+    Undefined where there is no such article or there are no thresholds; excess_upper also with one
+    article, or when all are equal.
     Checked against `labels` and `label_excess` of the reference values, 1e-9.
     """
     label_a = label_codes(grid.score_mean[a], thresholds)
     label_b = label_codes(grid.score_mean[b], thresholds)
     common = (label_a >= 0) & (label_b >= 0)
-    n_a, n_b = grid.n_valid[a], grid.n_valid[b]
     counts_a, counts_b = grid.label_counts[:, a], grid.label_counts[:, b]
+    n_a, n_b = counts_a.sum(axis=0), counts_b.sum(axis=0)
     cross = rows.divided((counts_a * counts_b).sum(axis=0), n_a * n_b)
     self_a, self_b = _self_agreement(counts_a, n_a), _self_agreement(counts_b, n_b)
     excess = (self_a + self_b) / 2 - cross
@@ -60,19 +61,19 @@ def _self_agreement(counts: IntArray, n: IntArray) -> FloatArray:
 
 
 def label_accuracy(
-    grid: Grid, arms: pd.DataFrame, truth: pd.DataFrame, thresholds: tuple[float, float]
+    grid: Grid, arms: pd.DataFrame, truth: pd.DataFrame, thresholds: Thresholds
 ) -> pd.DataFrame:
     """How often each arm's article mean reads as the article's label, and how far it is from its score.
 
     `truth` has article_id, label (None where unknown) and reference_score (NaN where unknown).
     Unit: the article; an article without any valid answer is counted in n_labelled and is wrong in
     label_accuracy_all, and is left out of label_accuracy and of mean_absolute_error.
-    Undefined where no article carries a label (or score). Labels outside negative, neutral and
-    positive are never matched. Checked against a hand-computed example.
+    Undefined where no article carries a label (or score). Labels other than negative, neutral and
+    positive do not count as labels. Checked against a hand-computed example.
     """
     known = truth.set_index("article_id").reindex(list(grid.articles))
     label = known["label"].map({name: code for code, name in enumerate(LABELS)})
-    labelled = known["label"].notna().to_numpy()
+    labelled = label.notna().to_numpy() & (thresholds is not None)
     wanted = label.fillna(-2).to_numpy(dtype=np.int64)
     answered = label_codes(grid.score_mean, thresholds)
     seen = grid.n_measured > 0

@@ -17,7 +17,7 @@ from bench.analysis.cells import Grid
 from bench.analysis.comparisons import Comparison
 from bench.analysis.correction import benjamini_hochberg, holm
 from bench.analysis.drift import drift, sampling_variance
-from bench.analysis.frames import FloatArray, IntArray
+from bench.analysis.frames import FloatArray, IntArray, Thresholds
 from bench.analysis.labels import label_agreement
 from bench.analysis.latency import latency_ratio
 from bench.analysis.naive import PooledMoments, welch
@@ -51,7 +51,7 @@ def pair_table(
     grid: Grid,
     moments: PooledMoments,
     comparisons: Sequence[Comparison],
-    thresholds: tuple[float, float],
+    thresholds: Thresholds,
     margin: float,
 ) -> pd.DataFrame:
     """`pairs.csv`: one row per comparison, in the order given.

@@ -14,7 +14,7 @@ from bench.analysis.arms import arm_table
 from bench.analysis.cells import build_grid, cell_table
 from bench.analysis.comparisons import make_comparisons
 from bench.analysis.drift import drift_table
-from bench.analysis.frames import prepared
+from bench.analysis.frames import Thresholds, prepared
 from bench.analysis.groups import anova_table, variance_table
 from bench.analysis.labels import label_accuracy
 from bench.analysis.naive import pooled_moments
@@ -31,7 +31,7 @@ def build_tables(
     arms: pd.DataFrame,
     comparisons: Sequence[tuple[str, str]] = (),
     baseline: str | None = None,
-    thresholds: tuple[float, float] = DEFAULT_THRESHOLDS,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
     *,
     margin: float = DEFAULT_MARGIN,
     limits: tuple[float, float] | None = (-1.0, 1.0),

@@ -1,0 +1,78 @@
+"""What the tables say about each group, in one plain sentence a reader can act on.
+
+In: the tables of `bench.analysis.tables`. Out: text. It decides nothing that a table does not hold, and
+never calls "not significant" a pass: an interval that straddles the margin is "not enough data".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.comparisons import baseline_arms
+
+SIGNIFICANT = 0.05
+AGREEMENT_ONLY = "The articles carry no labels: this is agreement with the baseline, not correctness."
+
+
+def group_sentences(pairs: pd.DataFrame, arms: pd.DataFrame, baseline: str | None = None) -> list[str]:
+    """One sentence per group with a baseline, then one per further comparison.
+
+    `arms` is the frame of `bench.analysis.frames`. Unit: the article; p-values are Holm's.
+    """
+    quant = dict(zip(arms["arm"], arms["quant"], strict=True))
+    against_baseline = list(records(pairs[pairs["kind"] == "quantization"]))
+    made = []
+    for group, reference in baseline_arms(arms, baseline).items():
+        rows = [oriented(r, {reference}) for r in against_baseline if reference in (r["arm_a"], r["arm_b"])]
+        if rows:
+            said = "; ".join(f"{quant[row['arm_a']]} {finding(row)}" for row in rows)
+            made.append(f"{group}, mean score against {quant[reference]}: {said}.")
+    for row in records(pairs[pairs["kind"] != "quantization"]):
+        styles = f" ({row['note']})" if "styles differ" in row["note"] else ""
+        made.append(f"{row['arm_a']} against {row['arm_b']}, mean score: {finding(row)}{styles}.")
+    return made
+
+
+def finding(row: dict[str, Any]) -> str:
+    """What one comparison found about the mean score, in a few words."""
+    margin, low, high = row["tost_margin"], row["ci_low"], row["ci_high"]
+    if math.isnan(row["p_value"]):
+        return next((p for p in row["note"].split("; ") if p.startswith("not testable")), "not testable")
+    span = f"{row['mean_difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    same = row["tost_p"] <= SIGNIFICANT
+    if row["p_holm"] <= SIGNIFICANT:
+        return f"differs, {span}" + (f", by less than the margin of {margin:g}" if same else "")
+    if same:
+        return f"stays within the margin of {margin:g}, {span}"
+    return f"not enough data, {span}" + needed(row)
+
+
+def needed(row: dict[str, Any]) -> str:
+    """How many articles would settle the margin if the arms were equal; empty where that is unknown."""
+    n = row["n_articles_needed"]
+    if math.isnan(n) or n <= row["n_articles"]:
+        return ""
+    return f", about {n:.0f} articles like these would settle it"
+
+
+def oriented(row: dict[str, Any], baselines: Collection[str]) -> dict[str, Any]:
+    """The comparison with the baseline as B, whichever way round the config asked for it."""
+    if row["arm_a"] not in baselines:
+        return row
+    turned = {"arm_a": row["arm_b"], "arm_b": row["arm_a"], "mean_difference": -row["mean_difference"]}
+    return {**row, **turned, "ci_low": -row["ci_high"], "ci_high": -row["ci_low"]}
+
+
+def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows of a table as dictionaries."""
+    for row in table.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
+
+
+def silent_arms(arms: pd.DataFrame) -> Sequence[str]:
+    """Arms without a single valid answer: nothing but their valid rate can be said."""
+    return [str(arm) for arm in arms.loc[(arms["n_samples"] > 0) & (arms["n_valid"] == 0), "arm"]]
