@@ -26,6 +26,7 @@ READ_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 60.0
 _REMEDY = "run `bench train --preset tiny` to make the embedded models, or correct `ref`"
 _AGAIN = "copy, download or convert it again"
+_OTHER = "take another model, or a newer engine (pip install -U llama-cpp-python)"
 
 
 class GgufSummary(Record):
@@ -115,7 +116,9 @@ def inspect(path: Path) -> GgufSummary:
 
 @lru_cache(maxsize=256)
 def _inspect(now: Stamp, shown: str) -> GgufSummary:
-    found = run_limited([str(Path(gguf_read.__file__)), str(now.path)], shown, READ_TIMEOUT_S, isolated=True)
+    # isolated: the reader needs nothing but the standard library
+    command = ["-I", "-S", str(Path(gguf_read.__file__)), str(now.path)]
+    found = run_limited(command, shown, READ_TIMEOUT_S, remedy=_AGAIN)
     try:
         return GgufSummary.model_validate(found)
     except ValueError as error:
@@ -129,16 +132,16 @@ def probe_engine(path: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _probe(now: Stamp, shown: str) -> None:
-    module = "bench.backends.llama_cpp.probe"
-    run_limited(["-m", module, str(now.path)], shown, PROBE_TIMEOUT_S, isolated=False)
+    # -P: a json.py in the working folder must not be imported instead of the library's
+    command = ["-P", "-m", "bench.backends.llama_cpp.probe", str(now.path)]
+    run_limited(command, shown, PROBE_TIMEOUT_S, remedy=_OTHER)
 
 
-def run_limited(arguments: list[str], shown: str, timeout_s: float, *, isolated: bool) -> dict[str, Any]:
+def run_limited(arguments: list[str], shown: str, timeout_s: float, *, remedy: str) -> dict[str, Any]:
     """The JSON object that a child python prints; anything else about it is the file's fault."""
-    flags = ["-I", "-S"] if isolated else ["-P"]
     try:
         done = subprocess.run(
-            [sys.executable, *flags, *arguments],
+            [sys.executable, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,
@@ -146,16 +149,16 @@ def run_limited(arguments: list[str], shown: str, timeout_s: float, *, isolated:
         )
     except subprocess.TimeoutExpired as error:
         raise ModelFileError(
-            f"{shown}: checking it did not end within {timeout_s:.0f} s; it is damaged or hostile; {_AGAIN}"
+            f"{shown}: checking it did not end within {timeout_s:.0f} s; it is damaged or hostile; {remedy}"
         ) from error
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
         raise ModelFileError(
-            f"{shown}: checking it ended with code {done.returncode}; it is damaged or hostile; {_AGAIN}"
+            f"{shown}: checking it ended with code {done.returncode}; it is damaged or hostile; {remedy}"
         ) from error
     if "error" in found:
-        raise ModelFileError(f"{shown}: {found['error']}; {_AGAIN}")
+        raise ModelFileError(f"{shown}: {found['error']}; {remedy}")
     return found
 
 

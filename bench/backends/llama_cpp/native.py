@@ -15,7 +15,7 @@ from typing import Any
 from bench.errors import MissingExtraError, ModelFileError
 
 REMEDY = 'pip install "bench[llama]"'
-_WARN, _ERROR, _CONTINUE = 2, 3, 5
+_WARN, _ERROR = 3, 4  # as ggml.h numbers them
 _REASON = "error loading model: "
 
 _log: deque[str] = deque(maxlen=50)
@@ -42,7 +42,7 @@ def library() -> Any:
 
 
 def _keep_line(level: int, text: bytes, _user_data: object) -> None:
-    if level in (_WARN, _ERROR, _CONTINUE):
+    if level in (_WARN, _ERROR):
         line = text.decode("utf-8", "replace").strip(" .\n")
         if line:
             _log.append(line)

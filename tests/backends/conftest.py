@@ -1,0 +1,32 @@
+"""A tiny random model, made once, and sessions on it that are always closed."""
+
+import pytest
+
+from bench import backends
+from tests.backends.asking import llama_spec, sampling
+from tests.builders import SCHEMA
+from tests.fixtures.tiny_gguf import make_tiny_gguf
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """The path of a random fp16 model; not to be written to."""
+    pytest.importorskip("llama_cpp")
+    return make_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny-fp16.gguf")
+
+
+@pytest.fixture
+def open_model(tiny_model):
+    """Open an arm of the tiny model: `open_model(spec fields..., sampling=Sampling)`."""
+    sessions = []
+
+    def opened(settings=None, schema=SCHEMA, path=tiny_model, **fields):
+        session = backends.get("llama_cpp").open(
+            llama_spec(path, **fields), settings or sampling(), schema, 1
+        )
+        sessions.append(session)
+        return session
+
+    yield opened
+    for session in sessions:
+        session.close()

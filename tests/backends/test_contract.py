@@ -1,0 +1,129 @@
+"""What every backend has to do alike. A new backend adds one line to CASES."""
+
+import pytest
+
+from bench import backends, plugins
+from bench.backends import BackendState, Request
+from bench.errors import ConfigError
+from tests import builders
+from tests.backends.asking import complete, llama_spec, prompt, sampling, texts
+
+CASES = {
+    "fake": lambda model: builders.spec(),
+    "llama_cpp": llama_spec,
+}
+NAMES = plugins.names("backends")
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    """Every backend in the folder."""
+    return request.param
+
+
+@pytest.fixture
+def spec(name, tiny_model):
+    """An arm of that backend that answers at once."""
+    assert name in CASES, f"add an arm of the backend {name!r} to CASES, so that it is held to the contract"
+    return CASES[name](tiny_model)
+
+
+@pytest.fixture
+def open_session(name, spec):
+    """Open that arm with some sampling; it is closed at the end."""
+    sessions = []
+
+    def opened(**fields):
+        session = backends.get(name).open(spec, sampling(**fields), builders.SCHEMA, 1)
+        sessions.append(session)
+        return session
+
+    yield opened
+    for session in sessions:
+        session.close()
+
+
+def test_a_module_names_its_class_and_its_options(name):
+    backend = backends.get(name)
+    assert isinstance(backend.state(), BackendState)
+    assert backend.Options.model_config["extra"] == "forbid"
+    assert all(field.description for field in backend.Options.model_fields.values())
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones(name, spec):
+    wrong = spec.model_copy(update={"options": {"no_such_option": 1}})
+    with pytest.raises(ConfigError, match=r"no_such_option.*options of"):
+        backends.get(name).check(wrong, sampling())
+
+
+def test_the_loaded_digest_is_the_one_that_was_foretold(name, spec, open_session):
+    assert open_session().loaded.digest == backends.get(name).digest(spec)
+
+
+def test_every_seed_is_answered_once(open_session):
+    requests = [Request(prompt(prompt_id="p0"), (5, 6, 5)), Request(prompt(prompt_id="p1"), (7,))]
+    answers = list(open_session().generate(requests))
+    assert sorted((a.prompt_id, a.seed_index) for a in answers) == [
+        ("p0", 0),
+        ("p0", 1),
+        ("p0", 2),
+        ("p1", 0),
+    ]
+
+
+def test_equal_seeds_give_equal_answers(open_session):
+    first, second, third = texts(open_session(), (1, 2, 1))
+    assert first == third
+    assert [first, second] == texts(open_session(), (1, 2))
+
+
+def test_other_seeds_give_other_answers(open_session):
+    assert len(set(texts(open_session(), range(8)))) > 4
+
+
+def test_greedy_answers_do_not_depend_on_the_seed(open_session):
+    assert len(set(texts(open_session(temperature=0), range(4)))) == 1
+
+
+def test_an_answer_ends_at_max_tokens(open_session):
+    completions = complete(open_session(max_tokens=3), range(8))
+    assert {c.stop_reason for c in completions} <= {"length", "stop"}
+    cut = [c for c in completions if c.stop_reason == "length"]
+    assert cut
+    assert {c.completion_tokens for c in cut} == {3}
+
+
+def test_a_prompt_that_does_not_fit_is_an_overflow_for_every_seed(open_session):
+    session = open_session(context_tokens=64, max_tokens=32)
+    completions = complete(session, (1, 2), text="word " * 200)
+    assert [c.stop_reason for c in completions] == ["context_overflow"] * 2
+    assert [c.text for c in completions] == ["", ""]
+    assert [c.error for c in completions] == [None, None]
+
+
+def test_an_overflow_does_not_disturb_the_next_prompt(open_session):
+    session = open_session(context_tokens=128, max_tokens=8)
+    alone = texts(session, (1,))
+    complete(session, (1,), text="word " * 400)
+    assert texts(session, (1,)) == alone
+
+
+def test_no_requests_give_no_answers(open_session):
+    assert list(open_session().generate([])) == []
+
+
+def test_a_stream_is_the_answer_in_pieces(open_session):
+    session = open_session()
+    assert "".join(session.stream(Request(prompt(), (3,)))) == texts(session, (3,))[0]
+
+
+def test_timings_are_absent_or_more_than_nothing(open_session):
+    for completion in complete(open_session(), (1, 2)):
+        for seconds in (completion.ttft_s, completion.duration_s, completion.load_s):
+            assert seconds is None or seconds > 0
+
+
+def test_closing_twice_does_nothing(open_session):
+    session = open_session()
+    session.close()
+    session.close()
