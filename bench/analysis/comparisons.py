@@ -100,7 +100,7 @@ def make_comparisons(
 
 def _comparison(kind: str, pair: tuple[str, str], by_id: dict[str, Arm]) -> Comparison:
     style_a, style_b = (by_id[arm].prompt_style for arm in pair)
-    note = f"the prompt styles differ ({style_a} against {style_b}): this compares models with their prompts"
+    note = f"prompt styles differ, {style_a} against {style_b}: models and prompts are compared together"
     return Comparison(kind, pair[0], pair[1], "" if style_a == style_b else note)
 
 

@@ -19,21 +19,26 @@ AGREEMENT_ONLY = "The articles carry no labels: this is agreement with the basel
 
 
 def group_sentences(pairs: pd.DataFrame, arms: pd.DataFrame, baseline: str | None = None) -> list[str]:
-    """One sentence per group with a baseline, then one per further comparison.
+    """One sentence per group with a baseline, then one per two groups that are compared.
 
     `arms` is the frame of `bench.analysis.frames`. Unit: the article; p-values are Holm's.
     """
     quant = dict(zip(arms["arm"], arms["quant"], strict=True))
+    group = dict(zip(arms["arm"], arms["group"], strict=True))
     against_baseline = list(records(pairs[pairs["kind"] == "quantization"]))
     made = []
-    for group, reference in baseline_arms(arms, baseline).items():
+    for name, reference in baseline_arms(arms, baseline).items():
         rows = [oriented(r, {reference}) for r in against_baseline if reference in (r["arm_a"], r["arm_b"])]
         if rows:
             said = "; ".join(f"{quant[row['arm_a']]} {finding(row)}" for row in rows)
-            made.append(f"{group}, mean score against {quant[reference]}: {said}.")
+            made.append(f"{name}, mean score against {quant[reference]}: {said}.")
+    others: dict[tuple[str, str], list[str]] = {}
     for row in records(pairs[pairs["kind"] != "quantization"]):
-        styles = f" ({row['note']})" if "styles differ" in row["note"] else ""
-        made.append(f"{row['arm_a']} against {row['arm_b']}, mean score: {finding(row)}{styles}.")
+        a, b = quant[row["arm_a"]], quant[row["arm_b"]]
+        styles = " (their prompt styles differ)" if "styles differ" in row["note"] else ""
+        of_groups = others.setdefault((group[row["arm_a"]], group[row["arm_b"]] + styles), [])
+        of_groups.append(f"{a if a == b else f'{a} against {b}'} {finding(row)}")
+    made += [f"{a} against {b}, mean score: {'; '.join(said)}." for (a, b), said in others.items()]
     return made
 
 

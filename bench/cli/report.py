@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 RUNS, REPORTS, HEATMAPS = Path("sentiments"), Path("reports"), Path("heatmaps")
 CONFIG = Path("config.yaml")
-MIN_WIDTH = 140
-"""Columns of the table where there is no terminal to fit."""
+WIDTH = 140
+"""Columns of the widest table; also where there is no terminal to fit."""
 
 
 def command(
@@ -92,21 +92,28 @@ def _plain(value: Any) -> Any:
 
 # ---------------------------------------------------------------- the terminal
 
+LEGEND = (
+    "Brackets: 95 % interval over articles. Minus baseline: paired by article; p is the paired t-test's, "
+    "before any correction."
+)
+
 
 def _print(result: ReportResult) -> None:
     from rich.console import Console
 
     from bench.safe_text import inert
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, emoji=False, width=max(console.width, MIN_WIDTH))
-    console.print(_table(result))
-    for line in (*result.sentences, *result.notes):
+    width = None if sys.stdout.isatty() else WIDTH
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    narrow = console.width < WIDTH
+    for group, members in result.arms.groupby("group", sort=False):
+        console.print(_table(result, inert(str(group)), list(members["arm"]), narrow=narrow))
+    for line in (LEGEND, *result.sentences, *result.notes):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 
-def _table(result: ReportResult) -> Table:
+def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool) -> Table:
+    """One group's arms, a row each. In a narrow terminal an interval gets a line of its own."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -114,36 +121,35 @@ def _table(result: ReportResult) -> Table:
     from bench.safe_text import inert
 
     accuracy = _by_arm(result.tables["accuracy"]) if "accuracy" in result.tables else {}
-    differences = _differences(result)
-    headers = [
-        "arm",
-        "answers",
-        "valid (95 %)",
-        "mean score (95 %)",
-        "s/answer",
-        "minus baseline (95 %)",
-        "p",
-    ]
-    table = Table(box=box.SIMPLE, title=Text(inert(result.run_id)))
-    for place, header in enumerate([*headers, *(("label right", "score error") if accuracy else ()), "MB"]):
-        table.add_column(header, justify="left" if place == 0 else "right", overflow="fold")
-    for arm, row in _by_arm(result.tables["arms"]).items():
-        cells = [
-            arm,
-            f"{row['n_samples'] - row['n_failed_measurements']}",
-            _interval(row["valid_rate"], row["valid_ci_low"], row["valid_ci_high"], ".1%"),
-            _interval(row["score_mean"], row["score_ci_low"], row["score_ci_high"], "+.3f"),
-            _number(row["duration_mean_s"], ".2f"),
-            *differences.get(arm, ("", "")),
-        ]
-        if accuracy:
-            cells += [
-                _number(accuracy[arm]["label_accuracy"], ".1%"),
-                _number(accuracy[arm]["mean_absolute_error"], ".3f"),
-            ]
-        cells.append(_number(row["file_bytes"] / 1e6, ".1f"))
-        table.add_row(*(Text(inert(cell)) for cell in cells))
+    arms, differences = _by_arm(result.tables["arms"]), _differences(result)
+    headers = ["quant", "answers", "valid", "mean score", "s per\nanswer", "minus\nbaseline", "p"]
+    headers += ["label\nright", "score\nerror"] if accuracy else []
+    table = Table(
+        box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1), title_justify="left"
+    )
+    table.title = Text(title)
+    for place, header in enumerate([*headers, "size\nMB"]):
+        table.add_column(header, justify="left" if place == 0 else "right", no_wrap=not narrow)
+    for arm in members:
+        cells = _cells(arms[arm], accuracy.get(arm), differences.get(arm, ("", "")))
+        table.add_row(*(Text(inert(cell.replace(" [", "\n[") if narrow else cell)) for cell in cells))
     return table
+
+
+def _cells(row: dict[str, Any], accuracy: dict[str, Any] | None, difference: tuple[str, str]) -> list[str]:
+    rate, low, high = (100 * row[name] for name in ("valid_rate", "valid_ci_low", "valid_ci_high"))
+    cells = [
+        str(row["quant"]),
+        str(row["n_samples"] - row["n_failed_measurements"]),
+        _interval(rate, low, high, ".1f", "%"),
+        _interval(row["score_mean"], row["score_ci_low"], row["score_ci_high"], "+.3f"),
+        _number(row["duration_mean_s"], ".2f"),
+        *difference,
+    ]
+    if accuracy is not None:
+        cells.append(_number(100 * accuracy["label_accuracy"], ".0f", "%"))
+        cells.append(_number(accuracy["mean_absolute_error"], ".3f"))
+    return [*cells, _number(row["file_bytes"] / 1e6, ".1f")]
 
 
 def _by_arm(table: Any) -> dict[str, dict[str, Any]]:
@@ -161,14 +167,14 @@ def _differences(result: ReportResult) -> dict[str, tuple[str, str]]:
     for row in records(pairs[pairs["kind"] == "quantization"]):
         turned = oriented(row, baselines)
         span = _interval(turned["mean_difference"], turned["ci_low"], turned["ci_high"], "+.3f")
-        shown[turned["arm_a"]] = (span, _number(turned["p_value"], ".4f"))
+        shown[turned["arm_a"]] = (span, _number(turned["p_value"], ".3f"))
     return shown
 
 
-def _interval(value: float, low: float, high: float, form: str) -> str:
-    span = "" if math.isnan(low) or math.isnan(high) else f" ({low:{form}} to {high:{form}})"
-    return _number(value, form) + span
+def _interval(value: float, low: float, high: float, form: str, unit: str = "") -> str:
+    span = "" if math.isnan(low) or math.isnan(high) else f" [{low:{form}}, {high:{form}}]"
+    return _number(value, form, unit) + span
 
 
-def _number(value: float, form: str) -> str:
-    return "–" if math.isnan(value) else f"{value:{form}}"
+def _number(value: float, form: str, unit: str = "") -> str:
+    return "–" if math.isnan(value) else f"{value:{form}} {unit}".rstrip()
