@@ -294,5 +294,7 @@ def _notes(
         yield f"{failed} measurements failed and are in no rate; see failures.csv"
     for arm in silent_arms(tables["arms"]):
         yield f"{arm}: no valid answer, so its scores are undefined"
+    if tables["arms"]["duration_mean_s"].isna().all():
+        yield "no answer was timed alone, so seconds and tokens per second are undefined"
     if "accuracy" not in tables:
         yield AGREEMENT_ONLY

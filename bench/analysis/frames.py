@@ -69,18 +69,16 @@ def prepared(
         missing = [column for column in columns if column not in frame.columns]
         if missing:
             raise ValueError(f"{name} lacks the column {missing[0]!r}")
-    known = [
-        str(article) for article in (articles if articles is not None else pd.unique(samples["article_id"]))
-    ]
-    result = samples.assign(
-        arm=pd.Categorical(samples["arm"], categories=list(arms["arm"])),
-        article_id=pd.Categorical(samples["article_id"], categories=known),
-    )
-    for column in ("arm", "article_id"):
-        strange = result[column].isna()
+    keys = {
+        "arm": list(arms["arm"]),
+        "article_id": list(articles if articles is not None else pd.unique(samples["article_id"])),
+    }
+    for column, known in keys.items():
+        strange = ~samples[column].isin(known).to_numpy()
         if strange.any():
-            raise ValueError(f"samples have the unknown {column} {samples.loc[strange, column].iloc[0]!r}")
-    return result
+            raise ValueError(f"samples have the unknown {column} {samples[column][strange].iloc[0]!r}")
+    categories = {column: pd.Categorical(samples[column], categories=known) for column, known in keys.items()}
+    return samples.assign(**categories).reset_index(drop=True)
 
 
 Thresholds = tuple[float, float] | None

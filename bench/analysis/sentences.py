@@ -47,7 +47,7 @@ def finding(row: dict[str, Any]) -> str:
     margin, low, high = row["tost_margin"], row["ci_low"], row["ci_high"]
     if math.isnan(row["p_value"]):
         return next((p for p in row["note"].split("; ") if p.startswith("not testable")), "not testable")
-    span = f"{row['mean_difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    span = f"{row['mean_difference']:+z.3f} ({low:+z.3f} to {high:+z.3f})"
     same = row["tost_p"] <= SIGNIFICANT
     if row["p_holm"] <= SIGNIFICANT:
         return f"differs, {span}" + (f", by less than the margin of {margin:g}" if same else "")

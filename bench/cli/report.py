@@ -142,7 +142,7 @@ def _cells(row: dict[str, Any], accuracy: dict[str, Any] | None, difference: tup
         str(row["quant"]),
         str(row["n_samples"] - row["n_failed_measurements"]),
         _interval(rate, low, high, ".1f", "%"),
-        _interval(row["score_mean"], row["score_ci_low"], row["score_ci_high"], "+.3f"),
+        _interval(row["score_mean"], row["score_ci_low"], row["score_ci_high"], "+z.3f"),
         _number(row["duration_mean_s"], ".2f"),
         *difference,
     ]
@@ -166,7 +166,7 @@ def _differences(result: ReportResult) -> dict[str, tuple[str, str]]:
     shown = dict.fromkeys(baselines, ("baseline", ""))
     for row in records(pairs[pairs["kind"] == "quantization"]):
         turned = oriented(row, baselines)
-        span = _interval(turned["mean_difference"], turned["ci_low"], turned["ci_high"], "+.3f")
+        span = _interval(turned["mean_difference"], turned["ci_low"], turned["ci_high"], "+z.3f")
         shown[turned["arm_a"]] = (span, _number(turned["p_value"], ".3f"))
     return shown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bench.analysis.frames import SAMPLE_COLUMNS
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
-def sample_rows(arm: str, scores: dict[str, Sequence[float]], **columns: Any) -> pd.DataFrame:
+def sample_rows(arm: str, scores: Mapping[str, Sequence[float]], **columns: Any) -> pd.DataFrame:
     """One row per score; NaN is an invalid answer. `columns` overwrite the defaults."""
     rows = [(article, i, score) for article, values in scores.items() for i, score in enumerate(values)]
     frame = pd.DataFrame(rows, columns=["article_id", "iteration", "score"])

@@ -1,12 +1,13 @@
 """Which pairs make themselves, which way round, and what is said about them."""
 
+import pandas as pd
 import pytest
 
-from bench.analysis.comparisons import baseline_arms, baseline_notes, make_comparisons
+from bench.analysis.comparisons import Comparison, baseline_arms, baseline_notes, make_comparisons
 from tests.analysis.builders import arm_rows
 
 
-def arms(*names: str, **fields: str):
+def arms(*names: str, **fields: str) -> pd.DataFrame:
     """Arms called variant/quant, with the same other fields."""
     parts = [name.split("/") for name in names]
     return arm_rows(
@@ -14,7 +15,7 @@ def arms(*names: str, **fields: str):
     )
 
 
-def triples(comparisons):
+def triples(comparisons: list[Comparison]) -> list[tuple[str, str, str]]:
     return [(c.kind, c.arm_a, c.arm_b) for c in comparisons]
 
 

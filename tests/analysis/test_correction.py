@@ -9,12 +9,10 @@ P = np.array([0.01, 0.04, 0.03, np.nan, 0.005])
 
 
 def test_holm_is_that_of_r():
-    # p.adjust(c(.01, .04, .03, NA, .005), "holm")
     assert holm(P) == pytest.approx([0.03, 0.06, 0.06, np.nan, 0.02], nan_ok=True)
 
 
 def test_benjamini_hochberg_is_that_of_r():
-    # p.adjust(c(.01, .04, .03, NA, .005), "BH")
     assert benjamini_hochberg(P) == pytest.approx([0.02, 0.04, 0.04, np.nan, 0.02], nan_ok=True)
 
 

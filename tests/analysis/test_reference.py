@@ -124,9 +124,16 @@ def value(tree: dict[str, Any], path: str) -> float | None:
     return float(node)
 
 
-def check(
-    row: pd.Series, tree: dict[str, Any], values: dict[str, str], *, rel: float, abs_: float = 1e-12
-) -> None:
+def row_of(table: str, keys: list[str], *values: str) -> Any:
+    """The row of a table whose keys have these values."""
+    found = tables()[table]
+    for key, wanted in zip(keys, values, strict=True):
+        found = found[found[key] == wanted]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def check(row: Any, tree: dict[str, Any], values: dict[str, str], *, rel: float, abs_: float = 1e-12) -> None:
     wrong = {}
     for column, path in values.items():
         expected = value(tree, path)
@@ -138,14 +145,14 @@ def check(
 @pytest.mark.parametrize("name", REFERENCE["pairs"])
 def test_every_value_of_a_pair_is_the_reference_value(name: str):
     expected = REFERENCE["pairs"][name]
-    pairs = tables()["pairs"].set_index(["arm_a", "arm_b"])
-    check(pairs.loc[(expected["A"], expected["B"])], expected, PAIR_VALUES, rel=CLOSED)
+    row = row_of("pairs", ["arm_a", "arm_b"], expected["A"], expected["B"])
+    check(row, expected, PAIR_VALUES, rel=CLOSED)
 
 
 @pytest.mark.parametrize("name", REFERENCE["pairs"])
 def test_noise_floor_and_lower_drift_bound_follow_the_reference_decomposition(name: str):
     expected = REFERENCE["pairs"][name]
-    row = tables()["pairs"].set_index(["arm_a", "arm_b"]).loc[(expected["A"], expected["B"])]
+    row = row_of("pairs", ["arm_a", "arm_b"], expected["A"], expected["B"])
     net, noise = expected["net_drift"], expected["drift_decomp"]["mean_sampling_var_of_d"]
     assert row["noise_floor"] ** 2 == pytest.approx(noise, rel=CLOSED)
     # the reference holds the upper bound of the same interval: mirror it about the mean
@@ -156,26 +163,26 @@ def test_noise_floor_and_lower_drift_bound_follow_the_reference_decomposition(na
 @pytest.mark.parametrize("name", REFERENCE["pairs"])
 def test_quantizations_and_configured_pairs_get_their_kind(name: str):
     expected = REFERENCE["pairs"][name]
-    row = tables()["pairs"].set_index(["arm_a", "arm_b"]).loc[(expected["A"], expected["B"])]
+    row = row_of("pairs", ["arm_a", "arm_b"], expected["A"], expected["B"])
     assert row["kind"] == {"quant_vs_fp16": "quantization", "config_pair": "custom"}[expected["kind"]]
 
 
 @pytest.mark.parametrize("name", REFERENCE["families"])
 def test_repeated_measures_of_a_family_are_the_reference_values(name: str):
-    row = tables()["anova"].set_index("group").loc[name]
+    row = row_of("anova", ["group"], name)
     check(row, REFERENCE["families"][name], GROUP_VALUES, rel=CLOSED)
 
 
 @pytest.mark.parametrize("name", REFERENCE["families"])
 def test_variance_components_of_a_family_are_those_of_lme4(name: str):
-    row = tables()["variance"].set_index("group").loc[name]
+    row = row_of("variance", ["group"], name)
     check(row, REFERENCE["families"][name], VARIANCE_VALUES, rel=0, abs_=1e-6)
     assert row["singular"] == REFERENCE["families"][name]["lmm_reml"]["singular"]
 
 
 @pytest.mark.parametrize("name", ["llama3-instruct", "llama3-sentiment_analysis"])
 def test_balanced_components_are_those_of_the_mean_squares(name: str):
-    row = tables()["variance"].set_index("group").loc[name]
+    row = row_of("variance", ["group"], name)
     closed = {
         "var_article": "anova_components.var_article",
         "var_article_arm": "anova_components.var_article_model",
@@ -186,7 +193,7 @@ def test_balanced_components_are_those_of_the_mean_squares(name: str):
 
 @pytest.mark.parametrize("name", REFERENCE["models"])
 def test_every_value_of_an_arm_is_the_reference_value(name: str):
-    expected, row = REFERENCE["models"][name], tables()["arms"].set_index("arm").loc[name]
+    expected, row = REFERENCE["models"][name], row_of("arms", ["arm"], name)
     check(row, expected, ARM_VALUES, rel=CLOSED)
     all_valid = expected["valid"] == expected["n"]
     interval = expected["clopper_pearson95" if all_valid else "wilson_neff95"]
@@ -199,9 +206,8 @@ def test_every_value_of_an_arm_is_the_reference_value(name: str):
 @pytest.mark.parametrize("name", REFERENCE["pairs"])
 def test_seconds_of_an_arm_are_the_reference_values(name: str):
     expected = REFERENCE["pairs"][name]
-    arms = tables()["arms"].set_index("arm")
     for side in ("A", "B"):
-        row, latency = arms.loc[expected[side]], expected["latency"]
+        row, latency = row_of("arms", ["arm"], expected[side]), expected["latency"]
         assert row["duration_mean_s"] == pytest.approx(latency[f"mean_s_{side}"], rel=CLOSED)
         assert row["duration_p95_s"] == pytest.approx(latency[f"p95_{side}"], rel=CLOSED)
 

@@ -1,0 +1,214 @@
+"""From a run folder to tables and files."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import store
+from bench.config import Config, GateConfig
+from bench.errors import StorageError, UsageError
+from bench.records import Completion, LoadedModel, Outcome, Verdict
+from bench.report import arm_frame, make_report, mean_margin, read_samples, resolve_arm, score_limits
+from tests.builders import SCHEMA, article, manifest, sample, spec
+
+ARTICLES = tuple(article(text, label=label) for text, label in [("Up.", "positive"), ("Down.", "negative")])
+UNLABELLED = tuple(article(text) for text in ("Up.", "Down."))
+SPECS = [spec("q8_0"), spec("fp16")]
+TASK = {"name": "t", "version": "1", "digest": "d", "answer": SCHEMA.model_dump(mode="json")}
+
+
+def answers(arm, item, scores, **completion):
+    """One sample per score; None is an answer that is not JSON."""
+    for iteration, score in enumerate(scores):
+        answer = None if score is None else {"reasoning": "x", "sentiment": score, "confidence": 0.5}
+        verdict = Verdict(outcome=Outcome.VALID if answer else Outcome.NOT_JSON, answer=answer)
+        given = Completion(text=json.dumps(answer), stop_reason="stop", **completion)
+        yield sample(
+            arm,
+            prompt_id=f"p-{item.id}",
+            article_id=item.id,
+            iteration=iteration,
+            completion=given,
+            verdict=verdict,
+        )
+
+
+def write_run(articles=ARTICLES, completion=None, run_id="r", specs=SPECS, **fields):
+    """A run of two arms, two articles and two iterations below sentiments/."""
+    made = manifest(specs, articles, run_id=run_id, task=TASK, **fields)
+    with store.create_run(Path("sentiments"), made, articles) as writer:
+        for shift, one in enumerate(specs):
+            for base, item in zip((0.4, -0.6), articles, strict=True):
+                scores = (base + 0.1 * shift, base - 0.1 * shift * base)
+                for row in answers(one.arm, item, scores, **(completion or {})):
+                    writer.append(row)
+    return Path("sentiments") / run_id
+
+
+def report(folder, **options):
+    return make_report(folder, Path("reports"), Path("heatmaps"), **{"only": ["csv"], **options})
+
+
+def test_a_run_becomes_its_tables_on_disk():
+    result = report(write_run())
+    names = {"cells", "arms", "pairs", "drift", "anova", "variance", "failures", "iterations", "accuracy"}
+    assert set(result.tables) == {path.stem for path in result.paths} == names
+    with Path("reports/r/tables/arms.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == [s.arm for s in SPECS]
+    assert float(rows[0]["score_mean"]) == pytest.approx(-0.1)
+
+
+def test_the_same_run_gives_the_same_bytes():
+    folder = write_run()
+    first = [path.read_bytes() for path in report(folder, only=["csv", "xlsx"]).paths]
+    assert [path.read_bytes() for path in report(folder, only=["csv", "xlsx"]).paths] == first
+
+
+def test_only_the_wanted_formats_are_written():
+    result = report(write_run(), only=["xlsx"])
+    assert [path.name for path in result.paths] == ["report.xlsx"]
+
+
+def test_an_unknown_format_is_refused_by_name():
+    with pytest.raises(UsageError, match="pdf"):
+        report(write_run(), only=["pdf"])
+
+
+def test_seconds_of_answers_that_shared_the_engine_are_not_used():
+    together = report(write_run(completion={"duration_s": 2.0, "ttft_s": 0.5, "batch_size": 4}))
+    assert together.tables["arms"]["duration_mean_s"].isna().all()
+    assert any("timed alone" in note for note in together.notes)
+
+
+def test_seconds_of_answers_decoded_alone_are_used():
+    alone = {"duration_s": 2.0, "ttft_s": 0.5, "batch_size": 1, "completion_tokens": 30}
+    row = report(write_run(completion=alone)).tables["arms"].iloc[0]
+    assert (row["duration_mean_s"], row["ttft_p50_s"], row["tokens_per_s"]) == (2.0, 0.5, 15.0)
+
+
+def test_sizes_come_from_what_was_loaded_and_are_undefined_before():
+    made = manifest(SPECS, ARTICLES, task=TASK)
+    loaded = LoadedModel(file_bytes=7)
+    first = made.arms[0].model_copy(update={"loaded": loaded})
+    frame = arm_frame(made.model_copy(update={"arms": (first, made.arms[1])}))
+    assert frame["file_bytes"].tolist() == pytest.approx([7.0, np.nan], nan_ok=True)
+    assert frame["group"].nunique() == 1
+
+
+def test_a_torn_last_line_is_ignored_and_the_missing_sample_is_said():
+    folder = write_run()
+    path = store.open_run(folder).samples_path(SPECS[0].arm)
+    path.write_bytes(path.read_bytes()[:-20])
+    result = report(folder)
+    assert result.tables["arms"]["n_samples"].tolist() == [3, 4]
+    assert any("7 of 8 samples" in note for note in result.notes)
+
+
+def test_samples_of_articles_that_the_manifest_does_not_name_do_not_count():
+    folder = write_run()
+    with store.RunWriter(folder) as writer:
+        for row in answers(SPECS[0].arm, article("Another."), [0.9]):
+            writer.append(row)
+    samples, _ = read_samples(store.open_run(folder), SCHEMA)
+    assert len(samples) == 8
+
+
+def test_a_run_without_samples_is_a_usage_error():
+    store.create_run(Path("sentiments"), manifest(SPECS, ARTICLES, task=TASK), ARTICLES).close()
+    with pytest.raises(UsageError, match="has no samples"):
+        report(Path("sentiments/r"))
+
+
+def test_a_manifest_without_answer_schema_is_a_storage_error():
+    folder = write_run()
+    path = folder / "manifest.json"
+    data = json.loads(path.read_text())
+    del data["task"]["answer"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(StorageError, match="answer schema"):
+        report(folder)
+
+
+def test_few_invalid_answers_of_each_kind_are_kept_for_the_workbook():
+    folder = write_run()
+    with store.RunWriter(folder) as writer:
+        for row in answers(SPECS[0].arm, ARTICLES[0], [0.1, 0.1, *[None] * 9]):
+            writer.append(row)
+    _, invalid = read_samples(store.open_run(folder), SCHEMA)
+    assert len(invalid) == 2
+    assert {row["verdict"]["outcome"] for row in invalid} == {"not_json"}
+
+
+# ---------------------------------------------------------------- comparisons
+
+
+def config(**fields):
+    model = {"family": "tiny", "variant": "base", "quants": ["q8_0"], "backend": "fake", "ref": "x"}
+    return Config.model_validate({"models": (model,), **fields})
+
+
+def test_comparisons_come_from_the_present_config_and_not_from_the_manifest():
+    folder = write_run(config={"comparisons": [["fp16", "q8_0"]]})
+    a, b = (s.arm for s in SPECS)
+    assert report(folder).tables["pairs"][["arm_a", "arm_b"]].to_numpy().tolist() == [[a, b]]
+    turned = report(folder, config=config(comparisons=(("fp16", "q8_0"),))).tables["pairs"]
+    assert turned[["kind", "arm_a", "arm_b"]].to_numpy().tolist() == [["quantization", b, a]]
+
+
+def test_compare_takes_short_forms():
+    pairs = report(write_run(), compare=[("base/fp16", "q8_0")]).tables["pairs"]
+    assert pairs["arm_a"].tolist() == [SPECS[1].arm]
+
+
+def test_an_unknown_arm_is_named_with_those_there_are():
+    with pytest.raises(UsageError, match=r"'int2' is no arm of this run; there are: tiny/base/q8_0@fake, "):
+        report(write_run(), compare=[("int2", "q8_0")])
+
+
+def test_an_ambiguous_arm_is_refused():
+    with pytest.raises(UsageError, match="fits several arms"):
+        resolve_arm("tiny", ["tiny/base/a@fake", "tiny/base/b@fake"])
+
+
+def test_an_arm_is_not_compared_with_itself():
+    with pytest.raises(UsageError, match="both are the arm"):
+        report(write_run(), compare=[("q8_0", "base/q8_0")])
+
+
+def test_the_configured_baseline_is_used():
+    pairs = report(write_run(), config=config(baseline="q8_0")).tables["pairs"]
+    assert pairs["arm_b"].tolist() == [SPECS[0].arm]
+
+
+def test_the_margin_is_a_fraction_of_half_the_score_range():
+    assert mean_margin(GateConfig(mean=0.1), (0.0, 10.0)) == pytest.approx(0.5)
+    assert score_limits(SCHEMA) == (-1, 1)
+    folder = write_run()
+    pairs = report(folder, config=config(gate={"mean": 0.2})).tables["pairs"]
+    assert pairs["tost_margin"].tolist() == [0.2]
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def test_labelled_articles_give_accuracy_and_unlabelled_ones_a_warning():
+    labelled = report(write_run())
+    assert labelled.tables["accuracy"]["label_accuracy"].tolist() == [1, 1]
+    unlabelled = report(write_run(UNLABELLED, run_id="u"))
+    assert "accuracy" not in unlabelled.tables
+    assert any("agreement with the baseline, not correctness" in note for note in unlabelled.notes)
+
+
+def test_every_group_gets_one_sentence_with_its_difference():
+    (sentence,) = report(write_run()).sentences
+    assert sentence.startswith("tiny/base@fake, mean score against fp16: q8_0 ")
+
+
+def test_a_group_without_baseline_is_said():
+    result = report(write_run(specs=[spec("q8_0"), spec("q4_K_M")]))
+    assert result.tables["pairs"].empty
+    assert any("no baseline among q8_0, q4_K_M" in note for note in result.notes)
