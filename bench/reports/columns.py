@@ -27,6 +27,11 @@ class Column(NamedTuple):
 
 _TITLES = {
     "arm": "Arm",
+    "n_articles": "Articles",
+    "n_arms": "Arms",
+    "n_samples": "Answers",
+    "n_valid": "Valid answers",
+    "n_failed_measurements": "Failed measurements",
     "arm_a": "Arm A",
     "arm_b": "Arm B",
     "article_id": "Article",
@@ -101,10 +106,5 @@ def _spelled(name: str) -> str:
     for ending, unit in _UNITS:
         if name.endswith(ending):
             return f"{_spelled(name.removesuffix(ending))} ({unit})"
-    words = [_WORDS.get(word, word) for word in name.split("_")]
-    title = " ".join(words)
-    return (
-        title[:1].upper() + title[1:]
-        if words[0] == name.split("_", maxsplit=1)[0] and len(words[0]) > 1
-        else title
-    )
+    first, *rest = [_WORDS.get(word, word) for word in name.split("_")]
+    return " ".join((first if first in _WORDS.values() else first[:1].upper() + first[1:], *rest))

@@ -39,6 +39,10 @@ DIVERGING = ("D6604D", "F7F7F7", "4393C3")
 """Red, white, blue: told apart by colour-blind readers too."""
 
 _MAX_WIDTH = 60.0
+_PAGE_WIDTH = 190.0
+"""Characters that are still legible side by side on one landscape page."""
+_LINE_HEIGHT = 13.0
+_MAX_LINES = 12
 
 
 class TableRange(NamedTuple):
@@ -65,7 +69,9 @@ def put(sheet: Worksheet, row: int, col: int, value: Any, number_format: str | N
         cell.value = workbook_text(stored)
         cell.data_type = "s"  # openpyxl reads `=...` as a formula and `#N/A` as an error
         cell.quotePrefix = starts_formula(stored)  # it stays text when somebody edits it
-        cell.alignment = Alignment(vertical="top", wrap_text=True)
+        cell.alignment = Alignment(
+            horizontal="left", vertical="top", wrap_text=True, indent=0 if col == 1 else 1
+        )
     elif stored is not None:
         cell.value = stored
         cell.alignment = Alignment(vertical="top")
@@ -78,7 +84,9 @@ def _storable(value: str | int | float | bool | None) -> str | int | float | boo
     """What a workbook can hold: it has no infinities, and its numbers have 53 bits."""
     if isinstance(value, float) and math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return str(value) if isinstance(value, int) and abs(value) > 2**53 else value
+    if isinstance(value, int) and abs(value) > 2**53:
+        return str(value)
+    return None if value == "" else value
 
 
 def heading(sheet: Worksheet, title: str, notes: Iterable[str] = ()) -> int:
@@ -103,24 +111,45 @@ def write_frame(
 ) -> TableRange:
     """Write a frame with header, filter, frozen header and widths; `columns` overrides titles."""
     shown = {name: (columns or {}).get(name) or column(name) for name in map(str, frame.columns)}
+    lines = [1] * len(frame)
     for index, (name, how) in enumerate(shown.items(), 1):
-        header = put(sheet, row, index, how.title)
-        header.font = HEADER_FONT
-        header.fill = NAIVE_FILL if name.startswith("naive_") else HEADER_FILL
-        header.alignment = Alignment(vertical="center", horizontal="left", wrap_text=True)
         values = frame.iloc[:, index - 1].tolist()
-        for offset, value in enumerate(values, 1):
-            put(sheet, row + offset, index, value, how.number_format).border = RULE
-        wanted = (widths or {}).get(name) or _width(how.title, values)
         letter = get_column_letter(index)
-        sheet.column_dimensions[letter].width = max(wanted, _set_width(sheet, letter))
+        width = max((widths or {}).get(name) or _width(how.title, values), _set_width(sheet, letter))
+        sheet.column_dimensions[letter].width = width
+        _write_header(sheet, row, index, how.title, naive=name.startswith("naive_"), text=_has_text(values))
+        for offset, value in enumerate(values):
+            put(sheet, row + 1 + offset, index, value, how.number_format).border = RULE
+            lines[offset] = max(lines[offset], _n_lines(value, width))
+    for offset, count in enumerate(lines):
+        # without a height of its own, not every program makes a row as high as its wrapped text
+        sheet.row_dimensions[row + 1 + offset].height = _LINE_HEIGHT * min(count, _MAX_LINES) + 2
     where = TableRange(row, row + len(frame), 1, max(len(shown), 1))
-    sheet.row_dimensions[row].height = 44
-    sheet.freeze_panes = f"{get_column_letter(freeze_columns + 1)}{row + 1}"
-    if shown:
-        sheet.auto_filter.ref = f"A{row}:{get_column_letter(len(shown))}{max(where.last, row)}"
-    sheet.print_title_rows = f"{row}:{row}"
+    _make_browsable(sheet, where, min(freeze_columns, len(shown)))
     return where
+
+
+def _write_header(sheet: Worksheet, row: int, index: int, title: str, *, naive: bool, text: bool) -> None:
+    header = put(sheet, row, index, title)
+    header.font = HEADER_FONT
+    header.fill = NAIVE_FILL if naive else HEADER_FILL
+    side, indent = ("left", 0 if index == 1 else 1) if text else ("right", 0)
+    header.alignment = Alignment(vertical="center", horizontal=side, wrap_text=True, indent=indent)
+    sheet.row_dimensions[row].height = 44
+
+
+def _make_browsable(sheet: Worksheet, where: TableRange, freeze_columns: int) -> None:
+    """Freeze and repeat the header and the first columns, filter all, and fit the width to pages."""
+    last = get_column_letter(where.last_column)
+    sheet.freeze_panes = f"{get_column_letter(freeze_columns + 1)}{where.header + 1}"
+    sheet.auto_filter.ref = f"A{where.header}:{last}{max(where.last, where.header)}"
+    sheet.print_title_rows = f"{where.header}:{where.header}"
+    letters = [get_column_letter(index) for index in range(1, where.last_column + 1)]
+    total = sum(_set_width(sheet, letter) for letter in letters)
+    pages = max(1, round(total / _PAGE_WIDTH))
+    sheet.page_setup.fitToWidth = pages
+    if pages > 1 and freeze_columns:
+        sheet.print_title_cols = f"A:{get_column_letter(freeze_columns)}"
 
 
 def colour_scale(
@@ -129,7 +158,17 @@ def colour_scale(
     """Colour `cells` from the first to the last of three colours, between `limits` or the extremes."""
     low, middle, high = colours
     if limits is None:
-        stops: tuple[str | float | None, ...] = ("min", None, low, "percentile", 50, middle, "max", None, high)
+        stops: tuple[str | float | None, ...] = (
+            "min",
+            None,
+            low,
+            "percentile",
+            50,
+            middle,
+            "max",
+            None,
+            high,
+        )
     else:
         centre = (limits[0] + limits[1]) / 2
         stops = ("num", limits[0], low, "num", centre, middle, "num", limits[1], high)
@@ -154,10 +193,9 @@ def set_widths(sheet: Worksheet, widths: Sequence[float]) -> None:
 
 
 def print_setup(sheet: Worksheet) -> None:
-    """Landscape, as wide as one page, with the sheet's name and page numbers below."""
+    """Landscape A4, with the sheet's name and page numbers below."""
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = 9  # A4
-    sheet.page_setup.fitToWidth = 1
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.page_margins.left = sheet.page_margins.right = 0.4
@@ -170,9 +208,19 @@ def _set_width(sheet: Worksheet, letter: str) -> float:
     return float(sheet.column_dimensions[letter].width) if letter in sheet.column_dimensions else 0.0
 
 
+def _has_text(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _n_lines(value: Any, width: float) -> int:
+    if not isinstance(value, str):
+        return 1
+    return sum(max(1, math.ceil(len(line) / max(width - 1, 1))) for line in value.split("\n"))
+
+
 def _width(title: str, values: Sequence[Any]) -> float:
-    """Wide enough for the longest text; a header may break over three lines."""
+    """Wide enough for the longest text and the title's longest word; a title may break over lines."""
     texts = [value for value in values if isinstance(value, str)]
     longest = max((min(len(text), 200) for text in texts), default=0)
     word = max((len(word) for word in title.split()), default=0)
-    return min(_MAX_WIDTH, max(9.0, word + 3.0, len(title) / 2.5 + 2, longest + 2.0))
+    return min(_MAX_WIDTH, max(9.0, word + 3.5, len(title) / 2.5 + 2.5, longest + 2.5))

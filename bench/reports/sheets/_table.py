@@ -26,10 +26,11 @@ def write_table_sheet(
     notes: Sequence[str],
     *,
     first: Sequence[str] = (),
+    last: Sequence[str] = ("family", "variant", "quant", "backend", "prompt_style", "output"),
     freeze_columns: int = 1,
 ) -> TableRange:
-    """Write the table `name` with its notes; `first` are the columns to begin with, where present."""
-    frame = ordered(data.table(name), first)
+    """Write the table `name` with its notes; `first` and `last` are its outer columns, where present."""
+    frame = ordered(data.table(name), first, last)
     undefined = [str(column) for column in frame.columns if len(frame) and frame[column].isna().all()]
     frame = frame.drop(columns=undefined)
     said = list(notes)
@@ -43,7 +44,9 @@ def write_table_sheet(
     return where
 
 
-def ordered(frame: pd.DataFrame, first: Sequence[str]) -> pd.DataFrame:
-    """The frame with the columns `first` (those it has) before the others."""
+def ordered(frame: pd.DataFrame, first: Sequence[str], last: Sequence[str] = ()) -> pd.DataFrame:
+    """The frame with the columns `first` before and `last` after the others, those that it has."""
     leading = [column for column in first if column in frame.columns]
-    return frame[leading + [column for column in frame.columns if column not in leading]]
+    closing = [column for column in last if column in frame.columns and column not in leading]
+    others = [column for column in frame.columns if column not in {*leading, *closing}]
+    return frame[leading + others + closing]

@@ -12,6 +12,6 @@ ORDER = 25
 def write(sheet: Worksheet, data: ReportInput) -> None:
     """Write one row per arm, or that there is nothing to be right about."""
     notes = ["Against the articles' own labels and reference scores, where they have some."]
-    if data.table("accuracy").empty:
+    if not any(article.label or article.reference_score is not None for article in data.articles):
         notes.append("No article has a label: agreement with a baseline is not correctness.")
     write_table_sheet(sheet, data, "accuracy", notes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TITLE = "Articles"
 ORDER = 70
-_BEGINNING_CHARS = 300
+_BEGINNING_CHARS = 200
 _COLUMNS = {
     "article": Column("Article", "@"),
     "title": Column("Title", "@"),

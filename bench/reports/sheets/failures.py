@@ -31,7 +31,7 @@ _COLUMNS = {
     "errors": Column("What is wrong", "@"),
     "text": Column("The whole answer", "@"),
 }
-_WIDTHS = {"article": 28.0, "errors": 40.0, "text": 90.0}
+_WIDTHS = {"article": 28.0, "iteration": 9.0, "errors": 40.0, "text": 90.0}
 
 
 def write(sheet: Worksheet, data: ReportInput) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from openpyxl.styles import Alignment
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.records import Manifest
@@ -24,7 +25,9 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     rows = list(_rows(data.manifest))
     frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
     row = heading(sheet, TITLE, ["Everything that identifies this run, from its manifest."])
-    write_frame(sheet, frame, row, columns=_COLUMNS, widths={"what": 44.0, "value": 90.0})
+    where = write_frame(sheet, frame, row, columns=_COLUMNS, widths={"what": 50.0, "value": 90.0})
+    for number in range(where.header, where.last + 1):
+        sheet.cell(number, 2).alignment = Alignment(horizontal="left", vertical="top", wrap_text=True)
 
 
 def _rows(manifest: Manifest) -> Iterator[tuple[str, Any]]:

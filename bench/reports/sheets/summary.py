@@ -33,6 +33,7 @@ _COLUMNS = {
     "p_holm": Column("p, paired (Holm)", P_VALUE),
     "words": Column("In words", "@"),
 }
+_WIDTHS = dict.fromkeys(_COLUMNS, 10.0) | {"arm": 30.0, "compared_with": 30.0, "words": 58.0}
 _FROM_ARM = (
     "valid_rate", "valid_ci_low", "valid_ci_high", "score_mean", "score_ci_low", "score_ci_high",
     "duration_mean_s", "file_bytes",
@@ -53,7 +54,7 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     ]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     row = heading(sheet, f"Summary of run {data.manifest.run_id}", _notes(data))
-    where = write_frame(sheet, frame, row, columns=_COLUMNS, widths={"words": 70.0, "compared_with": 26.0})
+    where = write_frame(sheet, frame, row, columns=_COLUMNS, widths=_WIDTHS)
     colour_columns(sheet, frame, where, score_limits(data.manifest))
 
 
@@ -120,7 +121,8 @@ def _interval(row: Mapping[str, Any], low: str, high: str, *, percent: bool = Fa
     ends = (row.get(low), row.get(high))
     if any(map(_undefined, ends)):
         return ""
-    return f" ({' to '.join(_percent(end) if percent else _number(end) for end in ends)})"
+    low_text, high_text = (_percent(end) if percent else _number(end) for end in ends)
+    return f" ({low_text.removesuffix(' %')} to {high_text})"
 
 
 def _undefined(value: Any) -> bool:
@@ -132,4 +134,5 @@ def _percent(value: Any) -> str:
 
 
 def _number(value: Any, *, sign: bool = False) -> str:
-    return f"{float(value):{'+' if sign else ''}.3f}".replace("-0.000", "0.000")
+    # a true minus sign: a line never breaks after it
+    return f"{float(value):{'+' if sign else ''}.3f}".replace("-", "−")

@@ -1,0 +1,50 @@
+"""Short names for pictures: articles and groups of arms, in letters that the font has.
+
+In: records. Out: text for matplotlib's DejaVu Sans; a character that it lacks is left out, so that no
+empty box and no warning stands for it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from textwrap import wrap
+
+from bench.records import Article
+from bench.reports.scale import ArmPlace
+from bench.reports.text import shortened
+from bench.safe_text import inert
+
+_ARTICLE_CHARS = 38
+_MAX_GROUP_LINES = 4
+
+
+def article_label(article: Article) -> str:
+    """An article's title, else the beginning of its text, with its id's first digits."""
+    name = drawable(shortened(article.title or article.text, 2 * _ARTICLE_CHARS))
+    return f"{shortened(name, _ARTICLE_CHARS)}  {article.id[:4]}".strip()
+
+
+def group_label(place: ArmPlace) -> str:
+    """A group's name over several lines: family, variant, what else it has in common."""
+    return drawable("\n".join(place.group))
+
+
+def fitting_lines(label: str, n_chars: float) -> str | None:
+    """`label` broken into lines of at most `n_chars`; None where that does not work out."""
+    lines = [part for line in label.split("\n") for part in wrap(line, max(int(n_chars), 1))]
+    broken = any(len(word) > n_chars for word in label.split())
+    return None if broken or len(lines) > _MAX_GROUP_LINES else "\n".join(lines)
+
+
+def drawable(text: str) -> str:
+    """`text` without the characters that DejaVu Sans lacks."""
+    known = _characters()
+    return "".join(c for c in inert(text) if c == "\n" or ord(c) in known)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
