@@ -16,7 +16,7 @@ from bench.reports.csv import csv_bytes, csv_value, write_tables
 from bench.reports.text import starts_formula
 
 
-def rows(table):
+def rows(table: pd.DataFrame) -> list[list[str]]:
     return list(csv.reader(io.StringIO(csv_bytes(table).decode("utf-8"), newline="")))
 
 

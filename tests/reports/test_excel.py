@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -41,12 +42,12 @@ def workbook(data):
     return openpyxl.load_workbook(io.BytesIO(workbook_bytes(data)))
 
 
-def find(sheet, text):
+def find(sheet: Any, text: str) -> Any:
     """The first cell whose value is `text`."""
     return next(cell for row in sheet.iter_rows() for cell in row if cell.value == text)
 
 
-def column_below(sheet, title):
+def column_below(sheet: Any, title: str) -> list[Any]:
     """The values below a header, to the end of its table."""
     header = find(sheet, title)
     cells = [sheet.cell(row, header.column).value for row in range(header.row + 1, sheet.max_row + 1)]
@@ -136,7 +137,7 @@ def test_hostile_text_arrives_as_inert_text(small):
         }
         for text in HOSTILE[:20]
     ]
-    content = workbook_bytes(smallclasses.replace(small, articles=articles, invalid=invalid))
+    content = workbook_bytes(dataclasses.replace(small, articles=articles, invalid=invalid))
     made = openpyxl.load_workbook(io.BytesIO(content))
     texts = column_below(made["Failures"], "The whole answer")[:20]
     for sheet in made.worksheets:

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bench.records import Article
 from bench.reports import ReportInput
@@ -22,13 +23,14 @@ def data():
     return report_input(n_groups=1, n_articles=6)
 
 
-def size(content):
+def size(content: bytes) -> tuple[int, int]:
     """Width and height in a PNG's header."""
     assert content.startswith(b"\x89PNG")
-    return struct.unpack(">II", content[16:24])
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
 
 
-def texts(figure):
+def texts(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
