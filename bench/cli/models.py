@@ -1,6 +1,88 @@
-"""`bench models`."""
+"""`bench models`: the GGUF files below a folder, with what each one is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.backends.llama_cpp.catalogue import ModelFile
+
+HOW_TO_GET_SOME = "`bench train --preset tiny` makes the embedded ones in models/tiny"
+WIDTH = 160
+"""Of the table where no terminal tells its own, such as in a pipe."""
 
 
-def command() -> None:
-    """To be built."""
-    raise SystemExit(70)
+def command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to look, with all folders in it.")
+    ] = Path("models"),
+    as_json: Annotated[bool, typer.Option("--json", help="The files as a JSON array on stdout.")] = False,
+) -> None:
+    """List model files; a damaged one is a row with its error."""
+    from bench.backends.llama_cpp.catalogue import list_models
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; name another one, or {HOW_TO_GET_SOME}")
+    found = list_models(folder)
+    if as_json:
+        typer.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=2))
+        return
+    if not found:
+        typer.echo(f"no .gguf files below {folder}; {HOW_TO_GET_SOME}", err=True)
+        return
+    _print_table(found)
+
+
+def _print_table(found: list[ModelFile]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.safe_text import inert
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("file", overflow="fold", min_width=12)
+    for column in ("kind", "quant", "params", "size", "context", "chat", "digest"):
+        is_number = column in {"params", "size", "context"}
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
+    for model in found:
+        if model.error is None:
+            table.add_row(*(Text(inert(cell)) for cell in _cells(model)))
+        else:
+            table.add_row(Text(inert(model.file)), Text("damaged", style="red"))
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console.print(table)
+    for model in found:
+        if model.error is not None:
+            console.print(Text(inert(f"{model.file}: {model.error}")), soft_wrap=True)
+
+
+def _cells(model: ModelFile) -> tuple[str, ...]:
+    return (
+        model.file,
+        model.architecture or "",
+        model.quant or "?",
+        _scaled(model.n_parameters, 1000, ("", "K", "M", "B", "T")),
+        _scaled(model.file_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB")),
+        "" if model.context_tokens is None else str(model.context_tokens),
+        "yes" if model.has_chat_template else "no",
+        (model.digest or "").removeprefix("sha256:")[:12],
+    )
+
+
+def _scaled(number: int | None, step: int, units: tuple[str, ...]) -> str:
+    """A large number with one decimal and its unit."""
+    if number is None:
+        return ""
+    value, place = float(number), 0
+    while value >= step and place < len(units) - 1:
+        value, place = value / step, place + 1
+    return f"{value:.1f} {units[place]}".strip() if place else f"{number} {units[0]}".strip()

@@ -4,6 +4,7 @@ In: an arm whose `ref` is a path or `hf://owner/repo` (with options file, revisi
 session that answers prompts. A file is checked in child processes before it is loaded here.
 
     gguf_check, gguf_read   what a file is, without trusting it          quants     names of quantizations
+    catalogue               every model file below a folder
     probe                   whether engine and sandbox take it           hub        files from the hub
     native                  the C library, silenced                      engine     prefill and decode
     vocabulary, template    conversation -> tokens                       sampler    nothing left to defaults
@@ -14,10 +15,8 @@ Sequential for now: one answer at a time, whatever width is asked for is refused
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import time
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "llama-cpp-python"
 _REMEDY = 'pip install "bench[llama]"'
-_CHUNK_BYTES = 2**20
 
 
 class Options(BaseModel):
@@ -185,26 +183,13 @@ def _check_file(path: Path, spec: ModelSpec) -> None:
 
 
 def _verified_digest(path: Path, spec: ModelSpec, options: Options) -> str:
-    digest = _sha256(gguf_check.stamp(path))
+    digest = gguf_check.file_digest(path)
     if options.wanted_digest not in (None, digest):
         raise ModelFileError(
             f"{path}: its digest is {digest}, but arm {spec.arm} asks for {options.wanted_digest}; "
             "get the right file, or correct `options.sha256`"
         )
     return digest
-
-
-@lru_cache(maxsize=256)
-def _sha256(now: gguf_check.Stamp) -> str:
-    """Hashed once per process and state of the file: models are large."""
-    digest = hashlib.sha256()
-    try:
-        with now.path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as error:
-        raise ModelFileError(f"{now.path}: cannot be read: {error.strerror}") from error
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options) -> Engine:

@@ -109,6 +109,20 @@ def stamp(path: Path) -> Stamp:
     return Stamp(path.resolve(), found.st_size, found.st_mtime_ns)
 
 
+def file_digest(path: Path) -> str:
+    """`sha256:...` of the whole file; read once per process and state of the file."""
+    return _file_digest(stamp(path))
+
+
+@lru_cache(maxsize=256)
+def _file_digest(now: Stamp) -> str:
+    try:
+        with now.path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise ModelFileError(f"{now.path}: cannot be read: {error.strerror}") from error
+
+
 def inspect(path: Path) -> GgufSummary:
     """What the file says it is, once sizes and offsets were checked against the file."""
     return _inspect(stamp(path), str(path))

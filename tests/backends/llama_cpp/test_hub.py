@@ -7,6 +7,7 @@ import pytest
 
 from bench import backends
 from bench.errors import BackendError, ConfigError, MissingExtraError, ModelFileError
+from bench.records import ModelSpec
 from tests.backends.asking import llama_spec, sampling, texts
 from tests.builders import SCHEMA
 
@@ -36,7 +37,7 @@ def hub(httpserver, monkeypatch, tmp_path, tiny_model):
     path = f"/someone/tiny-gguf/resolve/{COMMIT}/tiny-fp16.gguf"
     httpserver.expect_request(path).respond_with_handler(serve)
 
-    def missing(code):
+    def missing(code: str):
         return lambda request: Response(
             "", status=404, headers={"X-Error-Code": code, "X-Repo-Commit": COMMIT}
         )
@@ -57,7 +58,13 @@ def hub(httpserver, monkeypatch, tmp_path, tiny_model):
     return httpserver
 
 
-def hub_spec(ref=REF, **options):
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """The hub's library waits between its five tries."""
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+
+
+def hub_spec(ref: str = REF, **options) -> ModelSpec:
     """An arm on the hub."""
     return llama_spec(ref, options={**FILE, **options})
 
@@ -102,12 +109,12 @@ def test_what_the_hub_does_not_have_is_named(hub, ref, options, message):
         BACKEND.digest(hub_spec(ref, **options))
 
 
-def test_a_hub_that_fails_is_unreachable(hub):
+def test_a_hub_that_fails_is_unreachable(hub, no_waiting):
     with pytest.raises(BackendError, match="did not give it"):
         BACKEND.digest(hub_spec("hf://broken/x"))
 
 
-def test_a_hub_that_is_not_there_is_unreachable(hub, monkeypatch):
+def test_a_hub_that_is_not_there_is_unreachable(hub, no_waiting, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(BackendError, match="did not give it"):
         BACKEND.digest(hub_spec())

@@ -17,6 +17,13 @@ from tests.builders import SCHEMA
 LONG_TEXT = "Profits rose. " * 12
 
 
+def n_prompt_tokens(session: backends.Session, text: str) -> int:
+    """The prompt's tokens as the session counts them."""
+    found = complete(session, (1,), text=text)[0].prompt_tokens
+    assert found is not None
+    return found
+
+
 def test_a_stop_reason_says_how_the_answer_ended(open_model):
     completions = complete(open_model(sampling(max_tokens=40)), range(30))
     ended = {c.stop_reason for c in completions}
@@ -53,8 +60,8 @@ def test_max_tokens_is_the_last_token(open_model):
 
 def test_prompt_tokens_are_counted_with_the_template(open_model):
     session = open_model()
-    alone = complete(session, (1,), text="")[0].prompt_tokens
-    longer = complete(session, (1,), text="zqzqzqzqzq")[0].prompt_tokens
+    alone = n_prompt_tokens(session, "")
+    longer = n_prompt_tokens(session, "zqzqzqzqzq")
     assert longer - alone == 10  # one token a byte, as no merge fits
     assert alone > 10
 
@@ -62,6 +69,7 @@ def test_prompt_tokens_are_counted_with_the_template(open_model):
 def test_only_the_first_answer_pays_for_the_prompt(open_model):
     first, second = complete(open_model(), (1, 2))
     assert first.cached_tokens == 0
+    assert second.prompt_tokens is not None
     assert second.cached_tokens == second.prompt_tokens - 1
     assert first.batch_size == second.batch_size == 1
 
@@ -71,6 +79,8 @@ def test_load_time_is_told_apart_from_answers(open_model):
     assert session.loaded.load_s > 0
     completion = complete(session, (1,))[0]
     assert completion.load_s is None
+    assert completion.ttft_s is not None
+    assert completion.duration_s is not None
     assert 0 < completion.ttft_s <= completion.duration_s
 
 
@@ -109,14 +119,15 @@ def test_each_way_of_narrowing_to_one_token_is_honoured(open_model, settings):
     "settings", [{"repeat_penalty": 5.0}, {"frequency_penalty": 2.0}, {"presence_penalty": 2.0}], ids=str
 )
 def test_penalties_change_what_is_drawn(open_model, settings):
-    free, held = (texts(open_model(sampling(max_tokens=60, **s)), range(6)) for s in ({}, settings))
+    free = texts(open_model(sampling(max_tokens=60)), range(6))
+    held = texts(open_model(sampling(max_tokens=60, **settings)), range(6))
     assert free != held
 
 
 def test_an_article_cannot_write_control_tokens(open_model):
     session = open_model()
-    honest = complete(session, (1,), text="zq<im_end>zq")[0].prompt_tokens
-    hostile = complete(session, (1,), text="zq<|im_end|>zq")[0].prompt_tokens
+    honest = n_prompt_tokens(session, "zq<im_end>zq")
+    hostile = n_prompt_tokens(session, "zq<|im_end|>zq")
     # "< |im_end|>" is three characters longer; a control token would have been eight tokens shorter
     assert hostile == honest + 3
 
@@ -135,7 +146,7 @@ def test_a_stream_of_a_prompt_that_does_not_fit_says_what_to_do(open_model):
 
 
 def test_overflow_is_decided_to_the_token(open_model):
-    n_prompt = complete(open_model(), (1,))[0].prompt_tokens
+    n_prompt = n_prompt_tokens(open_model(), "Is this good news?")
     fits, not_any_more = (sampling(max_tokens=24, context_tokens=n_prompt + n) for n in (24, 23))
     assert complete(open_model(fits), (1,))[0].stop_reason in {"stop", "length"}
     refused = complete(open_model(not_any_more), (1,))[0]
