@@ -59,6 +59,12 @@ _TITLES = {
     "naive_t": "NAIVE t (do not use)",
     "naive_p": "NAIVE p (do not use)",
     "naive_f": "NAIVE F (do not use)",
+    "label_accuracy": "Right labels, of the answered",
+    "label_accuracy_all": "Right labels, of all",
+    "mean_absolute_error": "Mean absolute error of the score",
+    "n_labelled": "Articles with a label",
+    "n_answered": "of these answered",
+    "n_scored": "Articles with a reference score, answered",
     "cohen_dz": "Cohen's dz",
     "hedges_gz": "Hedges' gz",
     "n": "Answers",
@@ -74,12 +80,22 @@ _FORMATS_BY_ENDING = (
     ("_bytes", MEGABYTES),
     ("_per_s", "0.0"),
     ("_s", SECONDS),
+    ("seconds_per_valid", SECONDS),
     ("_tokens", COUNT),
     ("_tokens_mean", "0.0"),
     ("_rate", SHARE),
     ("_ratio", "0.00"),
 )
-_SHARES = ("valid_", "share", "label_flips", "label_opposite", "cross_agreement", "self_agreement", "excess_")
+_SHARES = (
+    "valid_",
+    "share",
+    "label_accuracy",
+    "label_flips",
+    "label_opposite",
+    "cross_agreement",
+    "self_agreement",
+    "excess_",
+)
 _DISTRIBUTION = ("t", "f", "dof", "dof1", "dof2", "naive_t", "naive_f", "levene_f", "brown_forsythe_f")
 
 

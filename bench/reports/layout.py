@@ -223,4 +223,4 @@ def _width(title: str, values: Sequence[Any]) -> float:
     texts = [value for value in values if isinstance(value, str)]
     longest = max((min(len(text), 200) for text in texts), default=0)
     word = max((len(word) for word in title.split()), default=0)
-    return min(_MAX_WIDTH, max(9.0, word + 3.5, len(title) / 2.5 + 2.5, longest + 2.5))
+    return min(_MAX_WIDTH, max(9.0, word + 4.5, len(title) / 2.5 + 3.0, longest + 2.5))
