@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,16 @@ import pytest
 from bench import store
 from bench.config import Config, GateConfig
 from bench.errors import StorageError, UsageError
-from bench.records import Completion, LoadedModel, Outcome, Verdict
-from bench.report import arm_frame, make_report, mean_margin, read_samples, resolve_arm, score_limits
+from bench.records import Article, Completion, LoadedModel, ModelSpec, Outcome, Sample, Verdict
+from bench.report import (
+    ReportResult,
+    arm_frame,
+    make_report,
+    mean_margin,
+    read_samples,
+    resolve_arm,
+    score_limits,
+)
 from tests.builders import SCHEMA, article, manifest, sample, spec
 
 ARTICLES = tuple(article(text, label=label) for text, label in [("Up.", "positive"), ("Down.", "negative")])
@@ -20,7 +30,7 @@ SPECS = [spec("q8_0"), spec("fp16")]
 TASK = {"name": "t", "version": "1", "digest": "d", "answer": SCHEMA.model_dump(mode="json")}
 
 
-def answers(arm, item, scores, **completion):
+def answers(arm: str, item: Article, scores: Sequence[float | None], **completion: Any) -> Iterator[Sample]:
     """One sample per score; None is an answer that is not JSON."""
     for iteration, score in enumerate(scores):
         answer = None if score is None else {"reasoning": "x", "sentiment": score, "confidence": 0.5}
@@ -36,10 +46,16 @@ def answers(arm, item, scores, **completion):
         )
 
 
-def write_run(articles=ARTICLES, completion=None, run_id="r", specs=SPECS, **fields):
+def write_run(
+    articles: Sequence[Article] = ARTICLES,
+    completion: dict[str, Any] | None = None,
+    run_id: str = "r",
+    specs: Sequence[ModelSpec] = SPECS,
+    **fields: Any,
+) -> Path:
     """A run of two arms, two articles and two iterations below sentiments/."""
     made = manifest(specs, articles, run_id=run_id, task=TASK, **fields)
-    with store.create_run(Path("sentiments"), made, articles) as writer:
+    with store.create_run(Path("sentiments"), made, tuple(articles)) as writer:
         for shift, one in enumerate(specs):
             for base, item in zip((0.4, -0.6), articles, strict=True):
                 scores = (base + 0.1 * shift, base - 0.1 * shift * base)
@@ -48,7 +64,7 @@ def write_run(articles=ARTICLES, completion=None, run_id="r", specs=SPECS, **fie
     return Path("sentiments") / run_id
 
 
-def report(folder, **options):
+def report(folder: Path, **options: Any) -> ReportResult:
     return make_report(folder, Path("reports"), Path("heatmaps"), **{"only": ["csv"], **options})
 
 
@@ -146,7 +162,7 @@ def test_few_invalid_answers_of_each_kind_are_kept_for_the_workbook():
 # ---------------------------------------------------------------- comparisons
 
 
-def config(**fields):
+def config(**fields: Any) -> Config:
     model = {"family": "tiny", "variant": "base", "quants": ["q8_0"], "backend": "fake", "ref": "x"}
     return Config.model_validate({"models": (model,), **fields})
 

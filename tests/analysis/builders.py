@@ -82,7 +82,12 @@ def reference_frames() -> tuple[pd.DataFrame, pd.DataFrame]:
     models = data.drop_duplicates("model")
     arms = arm_rows(
         *(
-            {"arm": m.model, "family": m.family, "quant": m.quantization, "group": m.family}
+            {
+                "arm": str(m.model),
+                "family": str(m.family),
+                "quant": str(m.quantization),
+                "group": str(m.family),
+            }
             for m in models.itertuples(index=False)
         )
     )

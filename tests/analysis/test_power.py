@@ -43,7 +43,7 @@ def test_equivalence_power_agrees_with_a_numerical_integral():
 
     def density(s: float) -> float:
         inside = 2 * stats.norm.cdf(margin - critical * s) - 1
-        return max(0.0, inside) * 2 * s * dof * stats.chi2.pdf(dof * s * s, dof)
+        return float(max(0.0, inside) * 2 * s * dof * stats.chi2.pdf(dof * s * s, dof))
 
     expected = integrate.quad(density, 0, margin / critical, epsabs=1e-12)[0]
     assert tost_power(margin, dof) == pytest.approx(expected, abs=1e-9)
