@@ -15,7 +15,7 @@ def holm(p_values: FloatArray) -> FloatArray:
     """Holm's step-down adjusted p-values (family-wise error).
 
     Unit: one p-value a comparison. Formula: max over j <= i of min(1, (m - j) p_(j)), j from 0.
-    Undefined (NaN) where the p-value is. Checked against R's p.adjust(method = "holm").
+    Undefined (NaN) where the p-value is. Checked against a hand-computed example.
     """
     order, adjusted, ranked = _ranked(p_values)
     m = len(ranked)
@@ -27,7 +27,7 @@ def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
     """Benjamini and Hochberg's step-up adjusted p-values (false discovery rate).
 
     Unit: one p-value a comparison. Formula: min over j >= i of min(1, m p_(j) / (j + 1)), j from 0.
-    Undefined (NaN) where the p-value is. Checked against R's p.adjust(method = "BH").
+    Undefined (NaN) where the p-value is. Checked against a hand-computed example.
     """
     order, adjusted, ranked = _ranked(p_values)
     m = len(ranked)

@@ -1,4 +1,4 @@
-"""Small, constant, empty and half-missing data: no warning, no infinity, no p-value of 0, a reason instead."""
+"""Small, constant, empty and half-missing data: no warning, no infinity, no p of 0, a reason instead."""
 
 import numpy as np
 import pandas as pd

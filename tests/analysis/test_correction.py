@@ -1,4 +1,4 @@
-"""Corrections, against values from R's p.adjust."""
+"""Corrections, against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from bench.analysis.correction import benjamini_hochberg, holm
 P = np.array([0.01, 0.04, 0.03, np.nan, 0.005])
 
 
-def test_holm_is_that_of_r():
+def test_holm_steps_down_and_never_decreases():
     assert holm(P) == pytest.approx([0.03, 0.06, 0.06, np.nan, 0.02], nan_ok=True)
 
 
-def test_benjamini_hochberg_is_that_of_r():
+def test_benjamini_hochberg_steps_up_and_never_decreases():
     assert benjamini_hochberg(P) == pytest.approx([0.02, 0.04, 0.04, np.nan, 0.02], nan_ok=True)
 
 
