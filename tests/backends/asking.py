@@ -18,7 +18,8 @@ def sampling(**fields) -> Sampling:
 
 
 def llama_spec(path, quant="fp16", **fields) -> ModelSpec:
-    """An arm of the llama_cpp backend."""
+    """An arm of the llama_cpp backend, on one thread: more wait for each other where others work too."""
+    fields["options"] = {"n_threads": 1, **fields.get("options", {})}
     given = {"family": "tiny", "variant": "base", "backend": "llama_cpp", "ref": str(path), **fields}
     return ModelSpec.model_validate({"quant": quant, **given})
 

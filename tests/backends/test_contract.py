@@ -1,17 +1,22 @@
 """What every backend has to do alike. A new backend adds one line to CASES."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from bench import backends, plugins
 from bench.backends import BackendState, Request
 from bench.errors import ConfigError
+from bench.records import ModelSpec
 from tests import builders
 from tests.backends.asking import complete, llama_spec, prompt, sampling, texts
 
-CASES = {
+CASES: dict[str, Callable[[Path], ModelSpec]] = {
     "fake": lambda model: builders.spec(),
     "llama_cpp": llama_spec,
 }
+"""An arm of each backend, given the path of a tiny model."""
 NAMES = plugins.names("backends")
 
 
