@@ -86,16 +86,7 @@ _FORMATS_BY_ENDING = (
     ("_rate", SHARE),
     ("_ratio", "0.00"),
 )
-_SHARES = (
-    "valid_",
-    "share",
-    "label_accuracy",
-    "label_flips",
-    "label_opposite",
-    "cross_agreement",
-    "self_agreement",
-    "excess_",
-)
+_SHARES = ("valid_", "share", "label_accuracy", "cross_agreement", "self_agreement", "excess_")
 _DISTRIBUTION = ("t", "f", "dof", "dof1", "dof2", "naive_t", "naive_f", "levene_f", "brown_forsythe_f")
 
 
@@ -108,7 +99,7 @@ def number_format(name: str) -> str:
     """The number format of the column called `name`."""
     if name == "p_value" or name.startswith("p_") or name.endswith("_p"):
         return P_VALUE
-    if name.startswith("n_") or name in {"n", "iteration"}:
+    if name.startswith("n_") or name in {"n", "iteration", "label_flips", "label_opposite"}:
         return COUNT
     for ending, wanted in _FORMATS_BY_ENDING:
         if name.endswith(ending):
