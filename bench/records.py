@@ -401,3 +401,102 @@ class Manifest(Record):
     """When its last sample was written (UTC); None while some are missing."""
     status: Literal["running", "interrupted", "failed", "finished"] = "running"
     """Where it stands."""
+
+
+# ---------------------------------------------------------------- what was decided
+
+QuestionVerdict = Literal["pass", "fail", "not_enough_data", "not_testable"]
+ArmVerdict = Literal["pass", "fail", "not_enough_data", "measurement_invalid", "baseline"]
+
+
+class GateAnswer(Record):
+    """What the gate found on one question about one arm."""
+
+    estimate: float | None = None
+    """The best single value, in `unit`; None where it is undefined."""
+    lower: float | None = None
+    """One-sided 95 % lower bound."""
+    upper: float | None = None
+    """One-sided 95 % upper bound."""
+    margin: float | None = None
+    """What the bounds are held against, in `unit`."""
+    verdict: QuestionVerdict
+    """`not_enough_data`: the bounds straddle the margin; `not_testable`: there are no bounds."""
+    reason: str
+    """Why, in plain words, and for `not_enough_data` what would settle it."""
+    unit: str = ""
+    """`rate` (0 to 1), `score`, `ratio` or `score squared`."""
+    p_value: float | None = None
+    """One-sided p at the margin; None where undefined or where the interval has no width."""
+    n_articles_needed: int | None = None
+    """Articles like these that would settle this question; None if settled or if none would."""
+    n_iterations_needed: int | None = None
+    """Iterations on the same articles that would settle this question; None as above."""
+    applies: bool = True
+    """False: the task has nothing of the kind (no score, no labels), so no verdict waits for it."""
+
+
+class GateArm(Record):
+    """One arm before the gate."""
+
+    arm: str
+    """Its id."""
+    verdict: ArmVerdict
+    """The worst in the order measurement_invalid, fail, not_enough_data, pass; or `baseline`."""
+    baseline: str | None = None
+    """The arm it is compared with; None where it has none or is one."""
+    reasons: tuple[str, ...] = ()
+    """What decided the verdict, one sentence each."""
+    questions: dict[str, GateAnswer]
+    """By question, in the gate's order."""
+    n_articles: int = 0
+    """Articles that it and its baseline answered."""
+    n_articles_needed: int | None = None
+    """Articles that would settle the mean's margin with power .80 (as in `pairs.csv`)."""
+    n_iterations_needed: int | None = None
+    """Iterations on the same articles that would do so; None where no number would."""
+    p_gate: float | None = None
+    """The largest p of its questions: the error rate of calling this arm passed."""
+    p_family: float | None = None
+    """The same, Holm-adjusted for all candidates of this reading."""
+    valid_rate: float | None = None
+    """Its own valid rate."""
+    duration_mean_s: float | None = None
+    """Seconds of an answer."""
+    seconds_per_valid: float | None = None
+    """Seconds paid for one valid answer."""
+    latency_ratio: float | None = None
+    """Seconds of an answer relative to the baseline's."""
+    file_bytes: float | None = None
+    """Size of the model on disk."""
+    peak_memory_bytes: float | None = None
+    """Highest resident memory while it ran."""
+    rank: int | None = None
+    """Place among the arms that pass: by seconds per valid answer, then size, then memory."""
+
+
+class GateResult(Record):
+    """What `gate.json` holds: the verdict on every arm of a run."""
+
+    schema_version: int = 1
+    """Version of this record."""
+    run_id: str
+    """The run that was judged."""
+    baseline: str | None
+    """The baseline's arm; where groups have several, the quant they share; None where they share none."""
+    margins: dict[str, float]
+    """The config's `gate:` section."""
+    exit_code: int
+    """0 pass, 1 fail, 3 not enough data, 4 measurement invalid: the worst candidate's."""
+    looks: int = 0
+    """How often the gate of this run was read before this time."""
+    looks_at_less_data: int = 0
+    """How many of those readings had fewer samples: stopping when it pleases raises the error rate."""
+    family_wise: bool = False
+    """Whether passing needs the Holm-adjusted p."""
+    asked: dict[str, str] = Field(default_factory=dict)
+    """Each question in plain words, by its name."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know besides."""
+    arms: tuple[GateArm, ...]
+    """Candidates and their baselines, in the run's order."""
