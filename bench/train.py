@@ -81,7 +81,9 @@ def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = Non
         with disk_errors(folder), FileLock(folder / ".work" / "lock", timeout=0):
             made = run(wanted, folder, render, _task_digest(task), avoided(task), progress or Silent())
     except Timeout as error:
-        raise RunLockedError(f"{folder}: another process trains here; wait for it or use another --out") from error
+        raise RunLockedError(
+            f"{folder}: another process trains here; wait for it or use another --out"
+        ) from error
     differences = {variant: parity.max_logit_difference for variant, parity in made.parity.items()}
     return Trained(wanted.family, folder, made.files, differences, made.seconds)
 
@@ -120,7 +122,8 @@ def _prepare(folder: Path) -> None:
         free = shutil.disk_usage(folder).free
     if free < _NEEDED_BYTES:
         raise StorageError(
-            f"{folder}: {free / 2**20:.0f} MiB free, a training needs {_NEEDED_BYTES / 2**20:.0f}; free some space"
+            f"{folder}: {free / 2**20:.0f} MiB free, a training needs {_NEEDED_BYTES / 2**20:.0f}; "
+            "free some space"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's usual name
 from torch import Tensor
@@ -65,23 +66,44 @@ def train_base(
     model: LlamaForCausalLM,
     recipe: BaseRecipe,
     batches: list[Tokens],
+    encoder: Encoder,
     checkpoint: Checkpoint | None = None,
     report: Report | None = None,
 ) -> list[float]:
-    """Train on every batch once; the losses (mean negative log-likelihood, nats a token)."""
+    """Train on every batch once; the losses (weighted mean negative log-likelihood, nats a token)."""
     model.train()
     n_steps = len(batches)
 
     def factor(step: int) -> float:
         return cosine(step, n_steps, max(1, round(recipe.warmup * n_steps)), recipe.floor)
 
-    return run_steps(model, optimizers(model, recipe), _loss_of(model, batches), factor, n_steps, checkpoint, report)
+    loss_of = _loss_of(model, batches, encoder, recipe.answer_weight)
+    return run_steps(model, optimizers(model, recipe), loss_of, factor, n_steps, checkpoint, report)
 
 
-def _loss_of(model: LlamaForCausalLM, batches: list[Tokens]) -> Callable[[int], Tensor]:
+def answer_mask(ids: Tokens, encoder: Encoder) -> Tokens:
+    """(sequences, tokens) 1 where a token is part of an assistant's answer or ends it, else 0."""
+    mask = np.zeros_like(ids)
+    for row, tokens in enumerate(ids.tolist()):
+        inside = False
+        for column, token in enumerate(tokens):
+            mask[row, column] = inside
+            if token == encoder.roles["assistant"]:
+                inside = True
+            elif token == encoder.end_of_turn:
+                inside = False
+    return mask
+
+
+def _loss_of(
+    model: LlamaForCausalLM, batches: list[Tokens], encoder: Encoder, answer_weight: float
+) -> Callable[[int], Tensor]:
     def loss_of(step: int) -> Tensor:
         ids = torch.from_numpy(batches[step]).to(model.device)
+        answers = torch.from_numpy(answer_mask(batches[step], encoder)).to(model.device)
         hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-        return F.cross_entropy(model.lm_head(hidden).flatten(0, 1), ids[:, 1:].flatten())
+        losses = F.cross_entropy(model.lm_head(hidden).flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        weights = 1 + (answer_weight - 1) * answers[:, 1:].flatten()
+        return (losses * weights).sum() / weights.sum()
 
     return loss_of

@@ -58,13 +58,19 @@ def _conversation_ids(rng: Random, avoid: frozenset[str], encoder: Encoder, leng
 def _long(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int) -> list[int]:
     """One conversation about short and longer articles that fills a long sequence."""
     lengths = [rng.choice((25, 40, 60)) for _ in range(rng.choice((3, 4, 5, 6)))]
-    while sum(lengths) < 0.6 * n_tokens:
-        lengths.append(rng.choice((40, 80, 150, 300)))
+    while sum(lengths) < 0.5 * n_tokens:
+        lengths.append(rng.choice((25, 40, 60, 90, 250)))
     return _conversation_ids(rng, avoid, encoder, lengths)
 
 
 def sequences(
-    seed: int, name: str, avoid: frozenset[str], encoder: Encoder, shape: tuple[int, int], share: float, general: float
+    seed: int,
+    name: str,
+    avoid: frozenset[str],
+    encoder: Encoder,
+    shape: tuple[int, int],
+    share: float,
+    general: float,
 ) -> Tokens:
     """`shape` = (sequences, tokens) ids; `share` of the sequences begin with a conversation.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -36,7 +36,7 @@ Fill = Callable[[str], str]
 """Gives a fresh value for a slot's name."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(template: str) -> Sequence_:
     """The template as nested sequences. ValueError where brackets do not match."""
     stack: list[list[list[str | Slot | Choice]]] = [[[]]]

@@ -7,8 +7,9 @@ models and no data.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from bench.training.files import write_whole
 
 LossOfStep = Callable[[int], Tensor]
 Report = Callable[[int, float], None]
@@ -29,7 +32,7 @@ class Checkpoint(NamedTuple):
     key: str
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch is not followed by mypy
     """Momentum whose update of each matrix is made orthogonal (Newton-Schulz), in float32.
 
     Source: Keller Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
@@ -38,19 +41,22 @@ class Muon(torch.optim.Optimizer):
     def __init__(self, params: list[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:
         """Update every matrix."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                state = self.state[parameter]
-                if not state:
-                    state["velocity"] = torch.zeros_like(parameter)
-                velocity = state["velocity"].mul_(group["momentum"]).add_(parameter.grad)
-                update = _orthogonal(parameter.grad.add(velocity, alpha=group["momentum"]))
-                scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"] * scale)
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self._update(parameter, group)
+
+    def _update(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["velocity"] = torch.zeros_like(parameter)
+        velocity = state["velocity"].mul_(group["momentum"]).add_(parameter.grad)
+        update = _orthogonal(parameter.grad.add(velocity, alpha=group["momentum"]))
+        scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(update, alpha=-group["lr"] * scale)
 
 
 def _orthogonal(matrix: Tensor, n_rounds: int = 5) -> Tensor:
@@ -102,7 +108,9 @@ def run_steps(
     """
     losses = _resume(module, optimizers, checkpoint) if checkpoint else []
     trained = [p for p in module.parameters() if p.requires_grad]
-    start_rates = [[group.setdefault("initial_lr", group["lr"]) for group in o.param_groups] for o in optimizers]
+    start_rates = [
+        [group.setdefault("initial_lr", group["lr"]) for group in o.param_groups] for o in optimizers
+    ]
     for step in range(len(losses), n_steps):
         for optimizer, rates in zip(optimizers, start_rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -128,7 +136,7 @@ def _trained_state(module: nn.Module) -> dict[str, Tensor]:
 def _save(
     module: nn.Module, optimizers: list[torch.optim.Optimizer], losses: list[float], checkpoint: Checkpoint
 ) -> None:
-    """Write the state under a temporary name, then rename: a kill leaves the old one or the new one."""
+    """Keep the state, with its digest in front."""
     state: dict[str, Any] = {
         "key": checkpoint.key,
         "losses": losses,
@@ -136,22 +144,29 @@ def _save(
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "random": torch.get_rng_state(),
     }
-    partial = checkpoint.path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(checkpoint.path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    write_whole(checkpoint.path, hashlib.sha256(content).digest() + content)
+
+
+def _load(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The state that was kept; None if there is none, it is damaged, or belongs to something else."""
+    if not checkpoint.path.exists():
+        return None
+    content = checkpoint.path.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        return None
+    state: dict[str, Any] = torch.load(io.BytesIO(content[32:]), weights_only=True)
+    return state if state["key"] == checkpoint.key else None
 
 
 def _resume(
     module: nn.Module, optimizers: list[torch.optim.Optimizer], checkpoint: Checkpoint
 ) -> list[float]:
-    """Take up the checkpoint if there is one with this key; the losses so far."""
-    if not checkpoint.path.exists():
-        return []
-    state = torch.load(checkpoint.path, weights_only=True)
-    if state["key"] != checkpoint.key:
+    """Take up the checkpoint if there is one; the losses so far."""
+    state = _load(checkpoint)
+    if state is None:
         return []
     with torch.no_grad():
         for name, parameter in _trained_state(module).items():

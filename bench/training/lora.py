@@ -7,6 +7,7 @@ a step and its keys and values are shared by the batch, which changes no number 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple
@@ -78,7 +79,9 @@ def batches_of_examples(examples: Sequence[Example], size: int, n_steps: int, se
         window = size * 8
         groups: list[list[int]] = []
         for i in range(0, len(order), window):
-            part = sorted(order[i : i + window], key=lambda k: len(examples[k].prompt) + len(examples[k].answer))
+            part = sorted(
+                order[i : i + window], key=lambda k: len(examples[k].prompt) + len(examples[k].answer)
+            )
             groups += [part[j : j + size] for j in range(0, len(part), size)]
         rng.shuffle(groups)
         chosen += groups
@@ -120,7 +123,10 @@ def add_adapter(model: LlamaForCausalLM, recipe: LoraRecipe) -> PeftModel:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    adapted: PeftModel = get_peft_model(model, config)
+    with warnings.catch_warnings():
+        # peft asks a property that transformers is about to rename; nothing of it concerns the result
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        adapted: PeftModel = get_peft_model(model, config)
     return adapted
 
 
@@ -148,5 +154,7 @@ def train_lora(
         return cosine(step, recipe.steps, max(1, round(recipe.warmup * recipe.steps)), recipe.floor)
 
     trained = [p for p in adapted.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(
+        trained, recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
+    )
     return run_steps(adapted, [optimizer], loss_of, factor, recipe.steps, checkpoint, report)

@@ -20,6 +20,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save
 from transformers import LlamaForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from bench.identity import content_id
 from bench.training import base as base_training
@@ -37,7 +38,7 @@ from bench.training.stories import Story, story
 from bench.training.tokenizer import Encoder, load_tokenizer, train_tokenizer
 
 VARIANTS = ("base", "fine-tuned")
-_TEXT_SOURCES = ("grammar", "world", "stories", "questions", "corpus", "tokenizer")
+_TEXT_SOURCES = ("grammar", "world", "kinds", "stories", "questions", "corpus", "tokenizer")
 _PARITY_EXAMPLES = 6
 
 
@@ -75,7 +76,12 @@ class Result(NamedTuple):
 
 
 def run(
-    recipe: Recipe, folder: Path, render: Render, task_digest: str, avoid: frozenset[str], progress: TrainingProgress
+    recipe: Recipe,
+    folder: Path,
+    render: Render,
+    task_digest: str,
+    avoid: frozenset[str],
+    progress: TrainingProgress,
 ) -> Result:
     """Everything the recipe asks for. `avoid` are words (lower case) no company may be called."""
     return _Pipeline(recipe, folder, render, task_digest, avoid, progress).run()
@@ -94,7 +100,9 @@ class _Pipeline:
         self.recipe, self.folder, self.render, self.avoid = recipe, folder, render, avoid
         self.progress = progress
         self.stages = Stages(folder)
-        self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self.hf = {variant: folder / "hf" / variant for variant in VARIANTS}
         words = [recipe.seed, sorted(avoid), source_digest(*_TEXT_SOURCES)]
         tokenizer = content_id(["tokenizer", recipe.tokenizer.model_dump(), words])
@@ -136,6 +144,7 @@ class _Pipeline:
             self.progress.note(f"{name}: unchanged, kept")
             return noted
         began = time.perf_counter()
+        disable_progress_bar()  # of transformers: ours is enough
         with reproducible(self.recipe.seed, self.threads):
             files, facts = make()
         facts = {**facts, "seconds": time.perf_counter() - began, "threads": self.threads}
@@ -164,7 +173,7 @@ class _Pipeline:
         sizes = [batch[:, 1:].size for batch in batches]
         checkpoint = self._checkpoint("base", self.recipe.base.checkpoint_steps)
         report = self._reporter("base", sizes)
-        losses = base_training.train_base(model, self.recipe.base, batches, checkpoint, report)
+        losses = base_training.train_base(model, self.recipe.base, batches, encoder, checkpoint, report)
         files = self._save_model(model, self.hf["base"])
         checkpoint.path.unlink(missing_ok=True)
         return files, _losses(losses, sum(sizes))
@@ -200,8 +209,19 @@ class _Pipeline:
                 quantize(fp16, path, quant, self.threads)
             types = checked_types(path, quant)
             size = path.stat().st_size
-            made.append({"name": path.name, "quant": quant, "bytes": size, "tensor_types": types, "digest": sha256(path)})
-        return [self._gguf(variant, q) for q in self.recipe.quants], {"files": made, "parity": parity._asdict()}
+            made.append(
+                {
+                    "name": path.name,
+                    "quant": quant,
+                    "bytes": size,
+                    "tensor_types": types,
+                    "digest": sha256(path),
+                }
+            )
+        return [self._gguf(variant, q) for q in self.recipe.quants], {
+            "files": made,
+            "parity": parity._asdict(),
+        }
 
     # ------------------------------------------------------------------ parts
 
@@ -220,7 +240,8 @@ class _Pipeline:
     def _examples(self, encoder: Encoder, stream: str, n: int) -> list[lora.Example]:
         rng = Random(f"{self.recipe.seed}/{stream}")
         return [
-            tokenized(self.render(story(rng, self.avoid, self.recipe.lora.longest_words)), encoder) for _ in range(n)
+            tokenized(self.render(story(rng, self.avoid, self.recipe.lora.longest_words)), encoder)
+            for _ in range(n)
         ]
 
     def _parity_texts(self) -> list[str]:
@@ -252,7 +273,7 @@ class _Pipeline:
     def _save_adapter(self, adapted: PeftModel) -> list[Path]:
         folder = self.folder / "adapter"
         adapted.peft_config["default"].base_model_name_or_path = "../hf/base"
-        adapted.save_pretrained(str(folder))
+        adapted.save_pretrained(str(folder), save_embedding_layers=bool(self.recipe.lora.modules_to_save))
         (folder / "README.md").unlink(missing_ok=True)  # a form with nothing filled in
         return [p for p in sorted(folder.iterdir()) if p.is_file()]
 

@@ -32,9 +32,16 @@ _KINDS = {
 }
 
 
-@llama_cpp.llama_log_callback
-def _silent(level: int, text: bytes, data: ctypes.c_void_p) -> None:
+def _ignore(level: int, text: bytes, data: ctypes.c_void_p) -> None:
     """llama.cpp prints every tensor; nothing of it is an answer to anybody."""
+
+
+_callback = llama_cpp.llama_log_callback(_ignore)  # kept alive: the engine keeps only its address
+
+
+def silence_engine() -> None:
+    """Stop llama.cpp from printing."""
+    llama_cpp.llama_log_set(_callback, ctypes.c_void_p(0))
 
 
 def quantize(source: Path, target: Path, quant: str, n_threads: int) -> None:
@@ -43,7 +50,7 @@ def quantize(source: Path, target: Path, quant: str, n_threads: int) -> None:
     parameters.ftype = _KINDS[quant].file_type
     parameters.nthread = n_threads
     partial = target.with_suffix(".partial")
-    llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
+    silence_engine()
     code = llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(partial), ctypes.byref(parameters))
     if code != 0:
         partial.unlink(missing_ok=True)

@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
+from bench.training.grammar import symbols
 from bench.training.stories import Story
 
 _KEYS: dict[str, tuple[str, ...]] = {
-    "why": ("why", "because", "facts", "evidence", "grounds", "gist", "remark", "explanation", "note", "summary"),
+    "why": (
+        "why",
+        "because",
+        "facts",
+        "evidence",
+        "grounds",
+        "gist",
+        "remark",
+        "explanation",
+        "note",
+        "summary",
+    ),
     "tone": ("tone", "mood", "verdict", "direction", "effect", "label", "view", "feeling"),
     "score": ("score", "rating", "points", "grade", "level", "value", "impact", "balance"),
     "sure": ("certainty", "sure", "trust", "weight", "probability", "belief", "reliability"),
@@ -29,7 +42,8 @@ _TONE_WORDS = (
     ("unfavourable", "mixed", "favourable"), ("harmful", "irrelevant", "helpful"), ("sell", "hold", "buy"),
 )  # fmt: skip
 _ASK = (
-    "Company: {co}\n\n{text}", "News about {co}:\n{text}", "{text}\n\nCompany: {co}", "Text: {text}\nFirm: {co}",
+    "Company: {co}\n\n{text}", "News about {co}:\n{text}", "{text}\n\nCompany: {co}",
+    "Text: {text}\nFirm: {co}",
     "What does this mean for {co}?\n\n{text}", "### {co}\n{text}", "<text>\n{text}\n</text>\nAbout: {co}",
 )  # fmt: skip
 _INTRO = (
@@ -77,7 +91,9 @@ def _form(rng: Random) -> tuple[Form, str]:
         return lambda s: _spoken(pattern, s, words), "Answer in plain sentences."
     values = _values(rng)
     if draw < 0.7:
-        described = "Answer with one JSON object with the keys " + ", ".join(f'"{key}"' for key in values) + "."
+        described = (
+            "Answer with one JSON object with the keys " + ", ".join(f'"{key}"' for key in values) + "."
+        )
         return lambda s: json.dumps({k: v(s) for k, v in values.items()}, ensure_ascii=False), described
     mark = rng.choice(("", "- ", "* ", "> "))
     joint = rng.choice((": ", " = ", ": ", " -> "))
@@ -86,7 +102,8 @@ def _form(rng: Random) -> tuple[Form, str]:
 
 
 def _spoken(pattern: str, item: Story, words: tuple[str, ...]) -> str:
-    lower = item.reasoning if item.reasoning.startswith(item.subject.stem) else item.reasoning[0].lower() + item.reasoning[1:]
+    bare = item.reasoning.startswith(item.subject.stem)
+    lower = item.reasoning if bare else item.reasoning[0].lower() + item.reasoning[1:]
     text = pattern.format(why=item.reasoning, lower=lower, tone=words[_place(item)], co=item.subject.name)
     return text[0].upper() + text[1:]
 
@@ -117,7 +134,21 @@ def _values(rng: Random) -> dict[str, Value]:
     if "why" in wanted and rng.random() < 0.7:  # mostly reasons come before what they lead to
         wanted.remove("why")
         wanted.insert(0, "why")
-    return {rng.choice(_KEYS[name]): makers[name] for name in wanted}
+    return {_key(rng, name): makers[name] for name in wanted}
+
+
+def _key(rng: Random, name: str) -> str:
+    draw = rng.random()
+    if draw < 0.35:
+        return rng.choice(_KEYS[name])
+    if draw < 0.75:
+        return rng.choice(_nouns())
+    return f"{rng.choice(_nouns())}_{rng.choice((rng.choice(_KEYS[name]), rng.choice(_nouns())))}"
+
+
+@cache
+def _nouns() -> tuple[str, ...]:
+    return tuple(word for line in symbols("keys.txt")["noun"] for word in line.split())
 
 
 _SCALES: tuple[Callable[[float], float], ...] = (

@@ -76,6 +76,8 @@ class BaseRecipe(Record):
     """Highest learning rate of the matrices (Muon)."""
     other_rate: float = Field(0.004, gt=0, le=1)
     """Highest learning rate of embedding and norms (AdamW)."""
+    answer_weight: float = Field(3.0, ge=0, le=100)
+    """Weight of an answer's token in a conversation; every other token weighs 1."""
     momentum: float = Field(0.95, ge=0, lt=1)
     """Of Muon."""
     weight_decay: float = Field(0.0, ge=0, le=1)
@@ -146,7 +148,9 @@ def load_recipe(path: Path) -> Recipe:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Recipe.model_validate(data)
     except OSError as error:
-        raise ConfigError(f"recipe {path}: {error.strerror}; give a readable file or a preset's name") from error
+        raise ConfigError(
+            f"recipe {path}: {error.strerror}; give a readable file or a preset's name"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"recipe {path}: not UTF-8 text") from error
     except yaml.YAMLError as error:

@@ -12,12 +12,11 @@ from random import Random
 
 from bench.training.grammar import Slot, expand, symbols, table
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
-_DAYS = "Monday Tuesday Wednesday Thursday Friday".split()
-_SMALL = "two three four five six seven eight nine ten eleven twelve".split()
-_ORDINAL = "second third fourth fifth sixth seventh eighth ninth tenth".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July"]
+_MONTHS += ["August", "September", "October", "November", "December"]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
+_SMALL = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_ORDINAL = ["second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
 _PARTS = ("a third", "a quarter", "a fifth", "nearly half", "about a third", "almost a fifth", "a tenth")
 _SUFFIXES = ("Group", "Holdings", "International", "plc", "AG", "Inc", "Corp", "SE", "& Sons", "Partners")
 _CURRENCIES = (
@@ -187,7 +186,11 @@ class Scene:
 
     def _cents(self) -> str:
         amount = f"{self.rng.uniform(0.1, 90):.2f}"
-        return f"{self.rng.randint(4, 99)} cents" if self.rng.random() < 0.3 else self.currency.format(amount, "").replace("  ", " ").strip()
+        return (
+            f"{self.rng.randint(4, 99)} cents"
+            if self.rng.random() < 0.3
+            else self.currency.format(amount, "").replace("  ", " ").strip()
+        )
 
     def _count(self) -> str:
         digits = self.rng.choice((10, 100, 100, 1000, 1000))
