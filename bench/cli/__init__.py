@@ -14,10 +14,10 @@ SUMMARIES = {
     "init": "Write a commented config.yaml and its JSON schema.",
     "run": "Measure every arm on the same articles, N times.",
     "report": "Turn a run into tables, a workbook and heatmaps.",
-    "train": "Train models under test and export them at several quantizations.",
-    "models": "List GGUF files and what is in them.",
+    "train": "Train the models of a recipe, base and fine-tuned, and export them at four quants.",
+    "models": "List model files; a damaged one is a row with its error.",
     "validate": "Judge answers that are already there.",
-    "doctor": "Say what is installed, what is missing and how to mend it.",
+    "doctor": "Say what is installed, what the config needs, and how to mend it.",
     "demo": "Train two small models, sweep eight arms, report.",
     "ask": "Ask one arm about one text; the answer streams.",
 }

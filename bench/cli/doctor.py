@@ -22,7 +22,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All findings as JSON on stdout.")] = False,
 ) -> None:
-    """Look at machine, backends, extras and config; fails only if the config needs what is not there."""
+    """Say what is installed, what the config needs, and how to mend it."""
     from bench.doctor import examine
 
     diagnosis = examine(config or DEFAULT_CONFIG, is_required=config is not None)

@@ -54,7 +54,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(_summary(result), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        _print(result)
+        print_report(result)
     for written in result.paths:
         typer.echo(str(written), err=True)
 
@@ -98,7 +98,8 @@ LEGEND = (
 )
 
 
-def _print(result: ReportResult) -> None:
+def print_report(result: ReportResult) -> None:
+    """What a run says, for a person at a terminal."""
     from rich.console import Console
 
     from bench.safe_text import inert

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +39,7 @@ def command(
     from bench import sweep
     from bench.cli.progress import sweep_progress
     from bench.config import load_config
+    from bench.store import find_run
 
     if sum(option is not None for option in (run_id, resume, extend)) > 1:
         raise UsageError("--run-id, --resume and --extend exclude each other; give one of them")
@@ -44,35 +47,36 @@ def command(
     if dry_run:
         _print_plan(plan, as_json)
         return
+    named = resume or extend
+    folder = find_run(RUNS, named) if named else existing_run(run_id) if run_id is not None else None
+    name = folder.name if folder else run_id or sweep.new_run_id()
+    with sweep_progress(plan) as progress, interruptible(f"bench run --resume {name}"):
+        if folder is None:
+            manifest = sweep.start(plan, RUNS, name, progress)
+        else:
+            manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
+    _print_result(folder or RUNS / name, manifest.status, plan.n_samples, as_json)
+
+
+def existing_run(run_id: str) -> Path | None:
+    """The folder of the run of that name, None if there is none; UsageError for what is no name."""
+    from bench.store import MANIFEST
+
+    if run_id in {"", ".", "..", "latest"} or Path(run_id).name != run_id:
+        raise UsageError(f"--run-id {run_id!r}: a run's name is one plain folder name")
+    folder = RUNS / run_id
+    return folder if (folder / MANIFEST).is_file() else None
+
+
+@contextmanager
+def interruptible(command_line: str) -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does; both say how to go on."""
     signal.signal(signal.SIGTERM, _interrupt)
-    folder = _existing(run_id, resume or extend)
-    with sweep_progress(plan) as progress:
-        try:
-            if folder is None:
-                new = run_id or sweep.new_run_id()
-                folder = RUNS / new
-                manifest = sweep.start(plan, RUNS, new, progress)
-            else:
-                manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
-        except KeyboardInterrupt:
-            name = folder.name if folder else "latest"
-            typer.echo(f"interrupted; go on with: bench run --resume {name}", err=True)
-            raise
-    _print_result(folder, manifest.status, plan.n_samples, as_json)
-
-
-def _existing(run_id: str | None, named: str | None) -> Path | None:
-    """The folder of the run to go on with; None for a new one."""
-    from bench.store import MANIFEST, find_run
-
-    if named is not None:
-        return find_run(RUNS, named)
-    if run_id is not None:
-        if run_id in {"", ".", "..", "latest"} or Path(run_id).name != run_id:
-            raise UsageError(f"--run-id {run_id!r}: a run's name is one plain folder name")
-        if (RUNS / run_id / MANIFEST).is_file():
-            return RUNS / run_id
-    return None
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; go on with: {command_line}", err=True)
+        raise
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

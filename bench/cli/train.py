@@ -25,7 +25,7 @@ def command(
     list_presets: Annotated[bool, typer.Option("--list", help="List the presets and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train the models of a recipe: base and fine-tuned, each as GGUF files of several quantizations."""
+    """Train the models of a recipe, base and fine-tuned, and export them at four quants."""
     if list_presets:
         _list(as_json)
         return
