@@ -13,6 +13,7 @@ FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
 SERVICES = {"config", "plugins", "provenance", "store", "validation"}
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
+JOINERS |= {"seed_names", "seed_layout", "seed_export", "plan"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {
     "pandas",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bench import __version__
-from bench.cli import HELP, ask, demo, doctor, init, models, report, run, train, validate
+from bench.cli import HELP, ask, demo, doctor, export, import_, init, models, plan, report, run, train, validate
 
 app = typer.Typer(
     name="bench",
@@ -36,5 +36,6 @@ def _options(
     pass
 
 
-for _module in (init, run, report, train, models, validate, doctor, demo, ask):
-    app.command(_module.__name__.rpartition(".")[2])(_module.command)
+_MODULES = (init, run, report, plan, train, models, import_, export, validate, doctor, demo, ask)
+for _module in _MODULES:
+    app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
