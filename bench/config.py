@@ -24,13 +24,89 @@ MAX_ERRORS_SHOWN = 8
 MAX_ALIASES = 20  # nested aliases grow exponentially; so few cannot
 
 
+class CompanyConfig(Record):
+    """A company that articles are judged about."""
+
+    name: Text = ""
+    """The name the prompt uses; without it the ticker's, looked up where the extra `yahoo` is installed."""
+    aliases: tuple[Text, ...] = ()
+    """Other names that texts use for it."""
+    ticker: Text | None = None
+    """The exchange symbol."""
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if not self.name.strip() and not (self.ticker or "").strip():
+            raise ValueError("a company needs a name or a ticker")
+        return self
+
+
+class FetchConfig(Record):
+    """How pages and feeds are fetched."""
+
+    cache: Text | None = None
+    """Folder of the cache; without it the user's cache folder."""
+    cache_hours: float = Field(24.0, ge=0)
+    """So long a cached page is taken without asking; older ones are asked for again, if they changed."""
+    per_host_s: float = Field(0.5, ge=0, le=3600)
+    """Least seconds between the starts of two requests to one host; robots.txt may ask for more."""
+    connect_s: float = Field(10.0, gt=0, le=600)
+    """Longest wait for a connection, and for the next bytes."""
+    total_s: float = Field(30.0, gt=0, le=3600)
+    """Longest time for one request, however slowly it drips."""
+    max_bytes: int = Field(8_000_000, ge=1_000)
+    """Largest page or feed, decompressed."""
+    retries: int = Field(2, ge=0, le=10)
+    """Further attempts after a failure that may pass."""
+    longest_wait_s: float = Field(60.0, ge=0, le=3600)
+    """Longest Retry-After that is waited for."""
+    allow_hosts: tuple[Text, ...] = ()
+    """Hosts, `host:port` or networks that may be fetched from though their address is not public."""
+    user_agent: Text | None = None
+    """Instead of the name and version of this program."""
+
+
 class ArticlesConfig(Record):
     """Which articles every arm is asked about."""
 
     source: Text = "sample"
-    """`sample` (the bundled articles), another source, or a `.jsonl` file of frozen articles."""
+    """`sample` (the bundled articles), a frozen set's name, a `.jsonl` file, or `files`; to be fetched
+    and frozen before a run: `yahoo`, `rss`, `urls`."""
     limit: int | None = Field(None, ge=1)
     """Take only the first so many."""
+    path: Text | None = None
+    """`files`: a .jsonl or .csv file, or a folder of .txt and .html files."""
+    tickers: tuple[Text, ...] = ()
+    """`yahoo`: the exchange symbols whose news is read."""
+    feeds: tuple[Text, ...] = ()
+    """`rss`: addresses or files of RSS, Atom or JSON feeds."""
+    urls: tuple[Text, ...] = ()
+    """`urls`: addresses of articles."""
+    company: CompanyConfig | None = None
+    """Who every article is judged about."""
+    companies: tuple[CompanyConfig, ...] = ()
+    """Several of them: each article is judged about the one it speaks of most."""
+    relevant_only: bool = False
+    """Keep only the paragraphs that speak of the company."""
+    max_age_days: float | None = Field(None, gt=0)
+    """Leave out what is older; what has no date stays."""
+    max_items: int | None = Field(None, ge=1)
+    """At most so many of each feed or ticker, the newest first."""
+    offline: bool = False
+    """Use the cache only, and say what is missing there."""
+    fetch: FetchConfig = FetchConfig()
+    """How pages and feeds are fetched."""
+
+    @model_validator(mode="after")
+    def _names_companies_once(self) -> Self:
+        if self.company is not None and self.companies:
+            raise ValueError("give `company` or `companies`, not both")
+        return self
+
+    @property
+    def all_companies(self) -> tuple[CompanyConfig, ...]:
+        """The companies, however they are given."""
+        return self.companies or ((self.company,) if self.company else ())
 
 
 class ModelConfig(Record):
@@ -269,6 +345,9 @@ def _known_keys(location: Location) -> list[str]:
     record: type[Record] = Config
     children: dict[str, type[Record]] = {
         "articles": ArticlesConfig,
+        "company": CompanyConfig,
+        "companies": CompanyConfig,
+        "fetch": FetchConfig,
         "sampling": Sampling,
         "models": ModelConfig,
         "gate": GateConfig,

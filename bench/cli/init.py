@@ -17,8 +17,15 @@ TEMPLATE = """\
 
 task: financial_news        # a shipped task, or the path of your own task file
 articles:
-  source: sample            # the bundled articles, or a .jsonl file of your own
+  source: sample            # the bundled articles, a .jsonl file, or a set that you froze, by its name
   # limit: 20               # only the first so many
+  # To fetch: `bench articles fetch` tries, `bench articles freeze NAME` keeps; then `source: NAME`.
+  # source: yahoo           # or rss with feeds: [...], urls with urls: [...], files with path: ...
+  # tickers: [AAPL, MSFT]
+  # company: {name: Apple, aliases: [Apple Inc.], ticker: AAPL}
+  # relevant_only: false    # true keeps only the paragraphs that speak of the company
+  # max_age_days: 7
+  # max_items: 20           # of each feed or ticker
 
 iterations: 15              # answers of each arm to each article
 
