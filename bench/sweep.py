@@ -91,7 +91,7 @@ class Silent:
 def plan(config: Config) -> Plan:
     """Resolve a config: task, articles, arms with digests. Refuses what no backend could honour."""
     task = tasks.load(config.task)
-    articles = article_room.load(config.articles.source, config.articles.limit)
+    articles = article_room.load(config.articles)
     sampling = config.sampling
     greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
     result = Plan(
@@ -136,7 +136,7 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
         bench_version=str(provenance.package_version("bench")),
         config=plan.config.model_dump(mode="json"),
         task={**task, "digest": plan.task.digest},
-        provenance=provenance.collect(),
+        provenance={**provenance.collect(), "articles": article_room.identity(plan.config.articles)},
         article_ids=tuple(article.id for article in plan.articles),
         iterations=plan.iterations,
         arms=tuple(ArmRecord(arm=spec.arm, spec=spec) for spec in plan.arms),

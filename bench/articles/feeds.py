@@ -7,6 +7,7 @@ are dropped unless they are short texts, so none can expand far, and none can re
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 import zlib
@@ -157,8 +158,8 @@ def _problem(feed: Any) -> str:
 
 def _time(parsed: Any) -> datetime | None:
     try:
-        return datetime(*parsed[:6], tzinfo=UTC) if parsed else None
-    except (TypeError, ValueError):
+        return datetime.fromtimestamp(calendar.timegm(parsed), UTC) if parsed else None
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -19,6 +19,7 @@ SUMMARIES = {
     "models": "List model files; a damaged one is a row with its error.",
     "import": "Make a run from results that are already there.",
     "export": "Write a run's results in another project's layout.",
+    "articles": "Fetch, read and freeze the articles that every arm is asked about.",
     "validate": "Judge answers that are already there.",
     "doctor": "Say what is installed, what the config needs, and how to mend it.",
     "demo": "Train two small models, sweep eight arms, report.",

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from bench import __version__
-from bench.cli import HELP, ask, demo, doctor, export, import_, init, models, plan, report, run, train, validate
+from bench.cli import (
+    HELP,
+    articles,
+    ask,
+    demo,
+    doctor,
+    export,
+    import_,
+    init,
+    models,
+    plan,
+    report,
+    run,
+    train,
+    validate,
+)
 
 app = typer.Typer(
     name="bench",
@@ -39,3 +54,4 @@ def _options(
 _MODULES = (init, run, report, plan, train, models, import_, export, validate, doctor, demo, ask)
 for _module in _MODULES:
     app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
+app.add_typer(articles.app, name="articles")

@@ -1,9 +1,5 @@
-"""Fetching documents over HTTP: `Client`, what it gives and why it does not.
+"""Fetching documents over HTTP: `client.Client` fetches, `outcome` says what came of it.
 
-In: addresses and the `articles.fetch` section of a config. Out: documents. It extracts nothing.
+In: addresses and the `articles.fetch` section of a config. Out: documents. It extracts nothing, and this
+file imports nothing, so that a run on articles that are there already needs no HTTP library.
 """
-
-from bench.articles.fetch.client import Client
-from bench.articles.fetch.outcome import Fetched, FetchError, Reason
-
-__all__ = ["Client", "FetchError", "Fetched", "Reason"]

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from bench.articles.sources import Failed, Get, Lead
+from bench.config import ArticlesConfig
 from bench.records import Article, Entity
 
 DATA = Path(__file__).with_name("_sample") / "articles.yaml"
@@ -21,9 +23,17 @@ _FOR_PEOPLE = {"topic", "why"}
 class Source:
     """The bundled articles."""
 
-    def articles(self) -> list[Article]:
-        """All of them."""
-        return [_article(record) for record in yaml.safe_load(DATA.read_text(encoding="utf-8"))]
+    def __init__(self, settings: ArticlesConfig) -> None:
+        """It needs no settings."""
+
+    async def leads(self, get: Get) -> list[Lead | Failed]:
+        """All of them; nothing is fetched."""
+        return [Lead(where=f"sample {article.id}", article=article) for article in articles()]
+
+
+def articles() -> list[Article]:
+    """All of them, in file order."""
+    return [_article(record) for record in yaml.safe_load(DATA.read_text(encoding="utf-8"))]
 
 
 def _article(record: dict[str, Any]) -> Article:
