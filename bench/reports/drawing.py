@@ -7,7 +7,7 @@ same picture: the reader's own settings, the date and the program's name stay ou
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.reports.labels import drawable, fitting_lines, group_label
+from bench.reports.measures import Scale
 from bench.reports.scale import ArmPlace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 
@@ -32,18 +34,20 @@ class Picture:
     """What the colour bar says."""
     colours: str
     """A matplotlib colour map."""
-    limits: tuple[float, float]
-    """The values at the ends of the colour scale."""
+    scale: Scale
+    """The values at the ends of the colours."""
     digits: int
     """Decimals of a number in a cell."""
     grid: npt.NDArray[np.float64]
-    """The values, articles down and arms across; NaN where undefined."""
-    articles: Sequence[str]
+    """The values, rows down and arms across; NaN where undefined."""
+    rows: Sequence[str]
     """Labels of the rows."""
     arms: Sequence[ArmPlace]
     """The columns."""
-    means: Sequence[float]
+    means: Sequence[float] | None = None
     """What stands below each column, outside the colour scale; NaN where undefined."""
+    undefined: str = "undefined (too few valid answers, or not measured)"
+    """What hatching means."""
 
 
 _DPI = 110
@@ -51,6 +55,10 @@ _FONT = 7.0
 _CHAR_INCHES = _FONT / 72 * 0.62
 _NARROW = 0.4
 """In columns of at most so many inches numbers are turned upright."""
+_LABEL_INCHES = 0.14
+"""Rows lower than this cannot all be named."""
+_TALL = 24.0
+"""Inches that the cells of a very long run share."""
 _HATCH = {"hatch": "////", "facecolor": "#ffffff", "edgecolor": "#9a9a9a", "linewidth": 0.0}
 
 
@@ -70,6 +78,11 @@ class _Layout(NamedTuple):
 
 def png(picture: Picture) -> bytes:
     """The picture as the bytes of a PNG file."""
+    return rendered(lambda: _drawn(picture))
+
+
+def rendered(draw: Callable[[], Figure]) -> bytes:
+    """What `draw` draws, as the bytes of a PNG file that depend on nothing else."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -78,7 +91,7 @@ def png(picture: Picture) -> bytes:
         mpl.rcParams["font.family"] = "DejaVu Sans"
         mpl.rcParams["hatch.linewidth"] = 0.6
         mpl.rcParams["text.parse_math"] = False  # a `$` in a headline is a currency
-        figure = _drawn(picture)
+        figure = draw()
         FigureCanvasAgg(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
@@ -88,29 +101,30 @@ def png(picture: Picture) -> bytes:
 def _drawn(picture: Picture) -> Figure:
     from matplotlib.figure import Figure
 
-    layout = _layout(picture.arms, picture.articles)
+    layout = _layout(picture)
     figure = Figure(figsize=(layout.width, layout.height), facecolor="white")
-    axes = _axes(figure, layout, 0.0, len(picture.articles) * layout.cell_height)
+    axes = _axes(figure, layout, 0.0, len(picture.rows) * layout.cell_height)
     _draw_cells(figure, axes, picture, layout)
-    _draw_names(axes, picture.arms, picture.articles, layout)
+    _draw_names(axes, picture.arms, picture.rows, layout)
     _draw_means(figure, picture, layout)
     _draw_words(figure, picture, layout)
     return figure
 
 
-def _layout(places: Sequence[ArmPlace], articles: Sequence[str]) -> _Layout:
+def _layout(picture: Picture) -> _Layout:
     """Cells large enough for their numbers in a small run, and just large enough to see in a large one."""
-    cell_height = min(0.30, max(0.19, 12.0 / len(articles)))
-    left = 0.35 + max(map(len, articles)) * _CHAR_INCHES
+    places, rows = picture.arms, picture.rows
+    cell_height = min(0.30, max(0.19, 12.0 / len(rows)), _TALL / len(rows))
+    left = max(0.35 + max(map(len, rows)) * _CHAR_INCHES, 0.95)
     right = 1.35
     width = max(left + len(places) * min(0.75, max(0.27, 11.0 / len(places))) + right, 7.5)
     cell_width = (width - left - right) / len(places)
     quants = max(len(place.quant) for place in places) * _CHAR_INCHES + 0.15
-    means = 0.3 if cell_width > _NARROW else 0.55
+    means = 0.0 if picture.means is None else 0.3 if cell_width > _NARROW else 0.55
     bottom = means + quants + 0.55
     groups = [fitting_lines(*spaces) for spaces in _group_spaces(places, cell_width)]
     top = 0.75 + max(1.1 if lines is None else 0.15 * (lines.count("\n") + 1) for lines in groups)
-    height = len(articles) * cell_height + top + bottom
+    height = len(rows) * cell_height + top + bottom
     return _Layout(cell_width, cell_height, left, right, top, bottom, means, width, height)
 
 
@@ -138,6 +152,7 @@ def _axes(figure: Figure, layout: _Layout, offset: float, height: float) -> Axes
 
 def _draw_cells(figure: Figure, axes: Axes, picture: Picture, layout: _Layout) -> None:
     import seaborn as sns
+    from matplotlib.colors import LogNorm, Normalize
     from matplotlib.patches import Rectangle
 
     grid = picture.grid
@@ -149,30 +164,44 @@ def _draw_cells(figure: Figure, axes: Axes, picture: Picture, layout: _Layout) -
         ((layout.width - layout.right + 0.25) / layout.width, top - bar_height / layout.height, bar_width,
          bar_height / layout.height)
     )  # fmt: skip
-    fits = layout.cell_width > (picture.digits + 3) * _CHAR_INCHES
-    numbers = np.array([[_number(value, picture.digits) for value in row] for row in grid])
+    fits = layout.cell_width > (picture.digits + 3) * _CHAR_INCHES and layout.cell_height > _LABEL_INCHES
+    numbers = np.array([[_number(value, picture.digits) for value in row] for row in grid]) if fits else None
+    scale = picture.scale
     sns.heatmap(
-        grid,
+        np.maximum(grid, scale.low) if scale.log else grid,
         mask=np.isnan(grid),
         ax=axes,
         cmap=picture.colours,
-        vmin=picture.limits[0],
-        vmax=picture.limits[1],
-        annot=numbers if fits else None,
+        norm=LogNorm(scale.low, scale.high) if scale.log else Normalize(scale.low, scale.high),
+        annot=numbers,
         fmt="",
         annot_kws={"fontsize": _FONT},
-        linewidths=0.4,
+        linewidths=0.4 if layout.cell_height > 0.1 else 0.0,
         linecolor="white",
         cbar_ax=bar,
         xticklabels=False,
         yticklabels=False,
     )
     bar.tick_params(labelsize=_FONT, length=2)
+    if scale.log:
+        plain_ticks(bar.yaxis, scale.low, scale.high)
     bar.set_ylabel(picture.unit, fontsize=_FONT + 1)
 
 
-def _draw_names(axes: Axes, places: Sequence[ArmPlace], articles: Sequence[str], layout: _Layout) -> None:
-    axes.set_yticks(np.arange(len(articles)) + 0.5, articles, fontsize=_FONT)
+def plain_ticks(axis: Axis, low: float, high: float) -> None:
+    """1, 2 and 5 in every decade, written as plain numbers; matplotlib's own would be powers of ten."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _draw_names(axes: Axes, places: Sequence[ArmPlace], rows: Sequence[str], layout: _Layout) -> None:
+    step = max(1, int(np.ceil(_LABEL_INCHES / layout.cell_height)))
+    axes.set_yticks(np.arange(len(rows))[::step] + 0.5, rows[::step], fontsize=_FONT)
     axes.tick_params(length=0, pad=3)
     above = -0.08 / layout.cell_height
     spaces = _group_spaces(places, layout.cell_width)
@@ -200,12 +229,13 @@ def _draw_means(figure: Figure, picture: Picture, layout: _Layout) -> None:
     axes.set_ylim(0, 1)
     style: dict[str, Any] = {"fontsize": _FONT, "weight": "bold", "ha": "center", "va": "center"}
     turned = 90 if layout.cell_width <= _NARROW else 0
-    for index, mean in enumerate(picture.means):
+    for index, mean in enumerate(picture.means or ()):
         axes.text(index + 0.5, 0.5, _number(mean, picture.digits) or "–", rotation=turned, **style)
     quants = [drawable(place.quant) for place in picture.arms]
     turned = 90 if max(map(len, quants)) * _CHAR_INCHES > layout.cell_width - 0.05 else 0
     axes.set_xticks(np.arange(len(quants)) + 0.5, quants, fontsize=_FONT, rotation=turned)
-    axes.set_yticks([0.5], ["all articles"], fontsize=_FONT, weight="bold")
+    axes.set_yticks([0.5] if picture.means else [], ["all articles"] if picture.means else [],
+                    fontsize=_FONT, weight="bold")  # fmt: skip
     axes.tick_params(length=0, pad=3)
     for spine in axes.spines.values():
         spine.set_color("#9a9a9a")
@@ -226,7 +256,7 @@ def _draw_words(figure: Figure, picture: Picture, layout: _Layout) -> None:
     if np.isnan(picture.grid).any():
         figure.text(
             y=0.1 / layout.height,
-            s="hatched: undefined (too few valid answers, or not measured)",
+            s=f"hatched: {picture.undefined}",
             **small,
             **x,
         )

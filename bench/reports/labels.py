@@ -6,8 +6,8 @@ empty box and no warning stands for it.
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from textwrap import wrap
 
 from bench.records import Article
 from bench.reports.scale import ArmPlace
@@ -15,13 +15,22 @@ from bench.reports.text import shortened
 from bench.safe_text import inert
 
 _ARTICLE_CHARS = 38
-_MAX_GROUP_LINES = 4
+_MAX_GROUP_LINES = 5
+_PIECE = re.compile(r"[^\s\-_./]+[\s\-_./]*|[\s\-_./]+")
 
 
 def article_label(article: Article) -> str:
     """An article's title, else the beginning of its text, with its id's first digits."""
-    name = drawable(shortened(article.title or article.text, 2 * _ARTICLE_CHARS))
+    name = drawable(shortened(_telling(article.title or article.text), 2 * _ARTICLE_CHARS))
     return f"{shortened(name, _ARTICLE_CHARS)}  {article.id[:4]}".strip()
+
+
+def _telling(name: str) -> str:
+    """The last part of an address, which is the one that differs; anything else as it is."""
+    if not name.startswith(("http://", "https://")):
+        return name
+    parts = [part for part in name.split("?", maxsplit=1)[0].split("/") if part]
+    return parts[-1].removesuffix(".html") if len(parts) > 2 else name
 
 
 def group_label(place: ArmPlace) -> str:
@@ -31,9 +40,20 @@ def group_label(place: ArmPlace) -> str:
 
 def fitting_lines(label: str, n_chars: float) -> str | None:
     """`label` broken into lines of at most `n_chars`; None where that does not work out."""
-    lines = [part for line in label.split("\n") for part in wrap(line, max(int(n_chars), 1))]
-    broken = any(len(word) > n_chars for word in label.split())
-    return None if broken or len(lines) > _MAX_GROUP_LINES else "\n".join(lines)
+    width = max(int(n_chars), 1)
+    lines = [part for line in label.split("\n") for part in _broken(line, width)]
+    too_long = any(len(line) > width for line in lines)
+    return None if too_long or len(lines) > _MAX_GROUP_LINES else "\n".join(lines)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A line broken at blanks and, where a word is too long, after `-`, `_`, `.` and `/`."""
+    lines = [""]
+    for piece in _PIECE.findall(line):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [text.rstrip() for text in lines]
 
 
 def drawable(text: str) -> str:

@@ -1,0 +1,184 @@
+"""What a person decides from, one row per arm: the gate's verdict where it was read, else the estimates.
+
+In: a ReportInput. Out: rows for the sheet Decision and for the page. The five questions are those of the
+gate; without it each still has its estimate and interval, but no verdict: "not significant" is no pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bench.records import GateAnswer, GateArm
+from bench.reports import ReportInput
+from bench.reports.scale import arms_in_order
+
+QUESTIONS = {
+    "valid": "Valid answers",
+    "mean": "Mean score",
+    "rms": "Drift of single articles",
+    "variance": "Variance between repeats",
+    "labels": "Labels",
+}
+"""The gate's questions, and what they are about."""
+NOT_READ = "`bench gate` was not run: these are estimates and intervals without a verdict."
+VERDICTS = {
+    "pass": "✓ pass",
+    "fail": "✗ fail",
+    "not_enough_data": "? not enough data",
+    "not_testable": "– not testable",
+    "measurement_invalid": "! measurement invalid",
+    "baseline": "= baseline",
+}
+"""Every verdict as a sign and words, so that no colour is needed to read it."""
+
+
+class Shown(NamedTuple):
+    """One question about one arm."""
+
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    margin: float | None
+    unit: str
+    """`rate`, `score`, `ratio`, `score squared`, or empty."""
+    verdict: str
+    """A key of VERDICTS; empty where the gate was not read."""
+    reason: str
+
+
+class Decision(NamedTuple):
+    """One arm."""
+
+    arm: str
+    verdict: str
+    """A key of VERDICTS; empty where the gate was not read."""
+    baseline: str | None
+    questions: dict[str, Shown]
+    figures: Mapping[str, Any]
+    """The arm's row of `arms`."""
+    rank: int | None
+    reasons: tuple[str, ...]
+
+
+NOTHING = Shown(None, None, None, None, "", "", "")
+
+
+def decisions(data: ReportInput) -> list[Decision]:
+    """One row per arm, in the order of all reports."""
+    figures = {str(row["arm"]): row for row in _records(data, "arms") if "arm" in row}
+    names = figures or dict.fromkeys(record.arm for record in data.manifest.arms)
+    judged = {arm.arm: arm for arm in data.gate.arms} if data.gate else {}
+    pairs = _pairs(data)
+    made = []
+    for place in arms_in_order(data.manifest, names):
+        row = figures.get(place.arm) or {}
+        gate = judged.get(place.arm)
+        made.append(_judged(gate, row) if gate else _estimated(place.arm, row, pairs.get(place.arm), data))
+    return made
+
+
+def defined(value: Any) -> float | None:
+    """A number, or None where it is undefined."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def in_words(shown: Shown) -> str:
+    """A question as one line: estimate, interval, margin."""
+    if shown.estimate is None:
+        return "–"
+    number = percent if shown.unit == "rate" else decimal
+    span = ""
+    if shown.lower is not None and shown.upper is not None:
+        span = f" ({number(shown.lower)} to {number(shown.upper)})"
+    elif shown.upper is not None:
+        span = f" (at most {number(shown.upper)})"
+    elif shown.lower is not None:
+        span = f" (at least {number(shown.lower)})"
+    margin = f"; margin {number(shown.margin)}" if shown.margin is not None else ""
+    return f"{number(shown.estimate)}{span}{margin}"
+
+
+def percent(value: float) -> str:
+    """A share in per cent, with a true minus sign."""
+    return f"{100 * value:.1f} %".replace("-", "−")
+
+
+def decimal(value: float) -> str:
+    """A score or ratio, with a true minus sign: a line never breaks after it."""
+    text = f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else ""
+    return (text or f"{value:.2g}").replace("-", "−")
+
+
+def _judged(gate: GateArm, figures: Mapping[str, Any]) -> Decision:
+    questions = {name: _from_gate(answer) for name, answer in gate.questions.items()}
+    return Decision(gate.arm, gate.verdict, gate.baseline, questions, figures, gate.rank, tuple(gate.reasons))
+
+
+def _from_gate(answer: GateAnswer) -> Shown:
+    estimate, lower, upper, margin = map(
+        defined, (answer.estimate, answer.lower, answer.upper, answer.margin)
+    )
+    return Shown(estimate, lower, upper, margin, answer.unit, answer.verdict, answer.reason)
+
+
+def _estimated(
+    arm: str, figures: Mapping[str, Any], pair: Mapping[str, Any] | None, data: ReportInput
+) -> Decision:
+    rate = _shown(figures, "rate", "valid_rate", "valid_ci_low", "valid_ci_high")
+    questions = {"valid": rate, **_pair_questions(arm, pair or {})}
+    reasons = () if pair else (_without_pair(arm, data),)
+    return Decision(arm, "", data.baselines.get(arm), questions, figures, None, reasons)
+
+
+def _without_pair(arm: str, data: ReportInput) -> str:
+    if arm in data.baselines.values():
+        return "The baseline of its group."
+    return "No comparison with a baseline: its group has none, or they have no article in common."
+
+
+def _pair_questions(arm: str, pair: Mapping[str, Any]) -> dict[str, Shown]:
+    """The comparison with the baseline as this arm minus the baseline, whichever way it was made."""
+    mean = _shown(pair, "score", "mean_difference", "ci90_low", "ci90_high")
+    ratio = _shown(pair, "ratio", "variance_ratio", "variance_ratio_ci_low", "variance_ratio_ci_high")
+    if pair and pair.get("arm_a") != arm:
+        mean = mean._replace(
+            estimate=_minus(mean.estimate), lower=_minus(mean.upper), upper=_minus(mean.lower)
+        )
+        ratio = ratio._replace(
+            estimate=_inverse(ratio.estimate), lower=_inverse(ratio.upper), upper=_inverse(ratio.lower)
+        )
+    return {
+        "mean": mean,
+        "rms": _shown(pair, "score", "rms_drift", "rms_drift_lower", "rms_drift_upper"),
+        "variance": ratio,
+        "labels": _shown(pair, "rate", "excess_disagreement", "", "excess_upper"),
+    }
+
+
+def _shown(row: Mapping[str, Any], unit: str, *columns: str) -> Shown:
+    estimate, lower, upper = (defined(row.get(column)) for column in columns)
+    return Shown(estimate, lower, upper, None, unit, "", "")
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _inverse(value: float | None) -> float | None:
+    return None if not value else 1 / value
+
+
+def _pairs(data: ReportInput) -> dict[str, dict[str, Any]]:
+    """Each arm's comparison with its baseline."""
+    found = {}
+    for row in _records(data, "pairs"):
+        for arm, other in ((row.get("arm_a"), row.get("arm_b")), (row.get("arm_b"), row.get("arm_a"))):
+            if arm is not None and data.baselines.get(str(arm)) == other:
+                found[str(arm)] = row
+    return found
+
+
+def _records(data: ReportInput, name: str) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in data.table(name).to_dict("records")]
