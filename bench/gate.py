@@ -89,18 +89,16 @@ def chosen(result: GateResult, patterns: Sequence[str] = (), *, family_wise: boo
     UsageError for a pattern that fits nothing.
     """
     known = [arm.arm for arm in result.arms]
-    wanted = {arm for pattern in patterns for arm in _fitting(pattern, known)} if patterns else set(known)
+    wanted = {arm for pattern in patterns for arm in fitting_arms(pattern, known)} if patterns else set(known)
     baselines = {arm.baseline for arm in result.arms if arm.arm in wanted}
     kept = tuple(arm for arm in result.arms if arm.arm in wanted | baselines)
-    if patterns:
-        # a baseline that nobody asked for only stands beside its candidates
-        kept = tuple(a for a in kept if a.arm in wanted or a.verdict in ("baseline", "measurement_invalid"))
     return ranked(
         result.model_copy(update={"arms": _corrected(kept, family_wise), "family_wise": family_wise})
     )
 
 
-def _fitting(pattern: str, arms: Sequence[str]) -> list[str]:
+def fitting_arms(pattern: str, arms: Sequence[str]) -> list[str]:
+    """The arms a glob fits, whole or from a `/` on, else those it is a short form of; UsageError if none."""
     ends = {arm: [arm.split("/", place)[-1] for place in range(arm.count("/") + 1)] for arm in arms}
     found = [arm for arm in arms if any(fnmatch.fnmatchcase(end, pattern) for end in ends[arm])]
     found = found or match_arm(pattern, arms)
@@ -151,9 +149,9 @@ def _corrected(arms: Sequence[GateArm], family_wise: bool) -> tuple[GateArm, ...
 
     from bench.analysis.correction import holm
 
-    candidates = [arm for arm in arms if not _is_reference(arm, arms)]
-    adjusted = holm(np.array([1.0 if arm.p_gate is None else arm.p_gate for arm in candidates], dtype=float))
-    family = {arm.arm: float(p) for arm, p in zip(candidates, adjusted, strict=True)}
+    judged = candidates(arms)
+    adjusted = holm(np.array([1.0 if arm.p_gate is None else arm.p_gate for arm in judged], dtype=float))
+    family = {arm.arm: float(p) for arm, p in zip(judged, adjusted, strict=True)}
     return tuple(_with_family(arm, family.get(arm.arm), family_wise) for arm in arms)
 
 
@@ -165,8 +163,10 @@ def _with_family(arm: GateArm, p: float | None, family_wise: bool) -> GateArm:
     return arm.model_copy(update=update)
 
 
-def _is_reference(arm: GateArm, arms: Sequence[GateArm]) -> bool:
-    return arm.verdict == "baseline" or any(arm.arm == other.baseline for other in arms)
+def candidates(arms: Sequence[GateArm]) -> list[GateArm]:
+    """The arms that are judged: those that no other is compared with."""
+    references = {arm.baseline for arm in arms} | {arm.arm for arm in arms if arm.verdict == "baseline"}
+    return [arm for arm in arms if arm.arm not in references]
 
 
 def ranked(result: GateResult) -> GateResult:
@@ -184,9 +184,9 @@ def ranked(result: GateResult) -> GateResult:
 
 def _exit_code(arms: Sequence[GateArm]) -> int:
     """The worst candidate's; where only baselines are judged, that of their absolute questions."""
-    candidates = [arm for arm in arms if not _is_reference(arm, arms)]
-    if candidates:
-        found = {arm.verdict for arm in candidates}
+    judged = candidates(arms)
+    if judged:
+        found = {arm.verdict for arm in judged}
     else:
         known = {name: a for arm in arms for name, a in arm.questions.items() if a.verdict != "not_testable"}
         invalid = [arm.arm for arm in arms if arm.verdict == "measurement_invalid"]

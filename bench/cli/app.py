@@ -12,11 +12,14 @@ import typer
 from bench import __version__
 from bench.cli import (
     HELP,
+    approve,
     articles,
     ask,
+    compare,
     demo,
     doctor,
     export,
+    gate,
     import_,
     init,
     models,
@@ -51,7 +54,23 @@ def _options(
     pass
 
 
-_MODULES = (init, run, report, plan, train, models, import_, export, validate, doctor, demo, ask)
+_MODULES = (
+    init,
+    run,
+    report,
+    gate,
+    approve,
+    compare,
+    plan,
+    train,
+    models,
+    import_,
+    export,
+    validate,
+    doctor,
+    demo,
+    ask,
+)
 for _module in _MODULES:
     app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
 app.add_typer(articles.app, name="articles")
