@@ -47,8 +47,8 @@ def library() -> Any:
 def _spin_briefly() -> None:
     """Let the engine's threads sleep soon instead of burning a core while they wait for each other.
 
-    On two cores that others use too, the runtime's own default decoded 3 tokens/s where this decodes
-    50; on idle cores there is no difference beyond noise. It is read when the library is loaded.
+    On two cores that others use too, the runtime's own default decoded 3 tokens/s where this decodes some
+    40; on idle cores no difference beyond noise was seen. It is read when the library is loaded.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
