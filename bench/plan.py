@@ -16,8 +16,9 @@ from bench.analysis.frames import prepared
 from bench.analysis.groups import variance_table
 from bench.analysis.planning import Mix, PlanRow, cheapest_mix, plan_rows
 from bench.analysis.power import articles_needed, articles_to_detect
+from bench.analysis.sentences import records
 from bench.errors import NotEnoughDataError
-from bench.report import answer_schema, arm_frame, read_samples
+from bench.reading import answer_schema, arm_frame, read_samples
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,16 @@ def make_plan(
     frame = prepared(samples, arms, run.manifest.article_ids)
     components = variance_table(build_grid(frame, frame, schema.label_thresholds), arms)
     made = []
-    for row in components.itertuples(index=False):
-        drift, answers, n = float(row.var_article_arm), float(row.var_residual), len(run.manifest.article_ids)
-        if row.note:
-            made.append(GroupPlan(str(row.group), n, drift, answers, (), None, None, str(row.note)))
+    n = len(run.manifest.article_ids)
+    for row in records(components):
+        drift, answers = row["var_article_arm"], row["var_residual"]
+        if row["note"]:
+            made.append(GroupPlan(row["group"], n, drift, answers, (), None, None, row["note"]))
             continue
         mix = partial(cheapest_mix, drift, answers, cost_article=cost_article, cost_iteration=cost_iteration)
         made.append(
             GroupPlan(
-                group=str(row.group),
+                group=row["group"],
                 n_articles=n,
                 var_article_arm=drift,
                 var_residual=answers,

@@ -9,31 +9,27 @@ model, no network. It computes no statistic and formats no number.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from bench import store
-from bench.analysis.comparisons import baseline_notes
-from bench.analysis.frames import ARM_COLUMNS, SAMPLE_COLUMNS
+from bench.analysis.comparisons import baseline_arms, baseline_notes
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
 from bench.analysis.tables import build_tables
 from bench.config import Config, GateConfig
-from bench.errors import StorageError, UsageError
+from bench.errors import UsageError, disk_errors
 from bench.identity import match_arm
-from bench.records import AnswerSchema, Article, Manifest, Outcome
+from bench.reading import answer_schema, arm_frame, read_samples
+from bench.records import AnswerSchema, Article, GateResult, Manifest
 from bench.reports import ReportInput
+from bench.seed_layout import stored_comparisons
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMATS = ("csv", "xlsx", "png")
-MOST_INVALID = 40
-"""Invalid answers of one arm that a workbook shows."""
+FORMATS = ("csv", "xlsx", "png", "html")
 
 
 @dataclass(frozen=True)
@@ -62,36 +58,48 @@ def make_report(
     only: Sequence[str] | None = None,
     compare: Sequence[tuple[str, str]] = (),
     config: Config | None = None,
+    gate: GateResult | None = None,
 ) -> ReportResult:
     """Analyse the run in `run_dir`; write `out_root/<run_id>/` and `heatmap_root/<run_id>/`.
 
-    `only` is a choice of csv, xlsx and png (all); `compare` adds pairs (A, B) of arms, short forms
-    allowed. UsageError for an unknown format or arm and for a run without any sample.
+    `only` is a choice of csv, xlsx, png and html (all); `compare` adds pairs (A, B) of arms, short forms
+    allowed; `gate` is the verdict to show, where the gate was read. UsageError for an unknown format or
+    arm and for a run without any sample.
     """
     wanted = _formats(only)
     run = store.open_run(run_dir)
     manifest, articles = run.manifest, run.articles()
     schema = answer_schema(manifest)
     arms = arm_frame(manifest)
-    samples, invalid = read_samples(run, schema)
+    samples, invalid, valid, timings = read_samples(run, schema)
     if samples.empty:
         raise UsageError(f"run {manifest.run_id} has no samples; bench run --resume {manifest.run_id}")
     known = list(arms["arm"])
-    configured = (*(config.comparisons if config else ()), *compare)
+    pairs, left_out = _comparisons(run_dir, config, compare, known)
     baseline = _baseline(config, arms)
     limits = score_limits(schema)
     tables = build_tables(
         samples,
         arms,
-        [(resolve_arm(a, known), resolve_arm(b, known)) for a, b in configured if _distinct(a, b, known)],
+        pairs,
         baseline,
         schema.label_thresholds,
         margin=mean_margin(config.gate if config else GateConfig(), limits),
         limits=limits,
+        timings=timings,
         truth=_truth(articles),
         articles=manifest.article_ids,
     )
-    data = ReportInput(tables, manifest, articles, invalid)
+    data = ReportInput(
+        tables,
+        manifest,
+        articles,
+        invalid,
+        valid=valid,
+        baselines=_baselines(arms, baseline),
+        samples=run.samples,
+        gate=gate or last_reading(run_dir, out_root / manifest.run_id),
+    )
     paths = _write(data, out_root / manifest.run_id, heatmap_root / manifest.run_id, wanted)
     return ReportResult(
         run_id=manifest.run_id,
@@ -100,95 +108,8 @@ def make_report(
         baseline=baseline,
         paths=tuple(paths),
         sentences=tuple(group_sentences(tables["pairs"], arms, baseline)),
-        notes=tuple(_notes(manifest, tables, arms, baseline)),
+        notes=(*left_out, *_notes(manifest, tables, arms, baseline)),
     )
-
-
-# ---------------------------------------------------------------- reading
-
-
-def answer_schema(manifest: Manifest) -> AnswerSchema:
-    """The task's answer schema as the run recorded it."""
-    try:
-        return AnswerSchema.model_validate(manifest.task.get("answer"))
-    except ValidationError as error:
-        raise StorageError(f"run {manifest.run_id}: its manifest has no readable answer schema") from error
-
-
-def arm_frame(manifest: Manifest) -> pd.DataFrame:
-    """The arms in manifest order, with the columns of `bench.analysis.frames.ARM_COLUMNS`."""
-    import pandas as pd
-
-    rows = []
-    for record in manifest.arms:
-        spec, loaded = record.spec, record.loaded
-        fields = {name: getattr(spec, name) for name in ARM_COLUMNS if hasattr(spec, name)}
-        rows.append(
-            {
-                **fields,
-                "source_name": record.source_name or spec.ref,
-                "file_bytes": loaded.file_bytes if loaded else None,
-                "peak_memory_bytes": loaded.peak_memory_bytes if loaded else None,
-            }
-        )
-    frame = pd.DataFrame(rows, columns=list(ARM_COLUMNS))
-    return frame.astype({"file_bytes": float, "peak_memory_bytes": float})
-
-
-Row = Mapping[str, Any]
-
-
-def read_samples(run: store.Run, schema: AnswerSchema) -> tuple[pd.DataFrame, list[Row]]:
-    """Every sample of the run's articles as one frame, and some invalid answers of each arm."""
-    import pandas as pd
-
-    wanted = set(run.manifest.article_ids)
-    frames: list[pd.DataFrame] = []
-    invalid: list[Row] = []
-    for record in run.manifest.arms:
-        columns: dict[str, list[Any]] = {name: [] for name in SAMPLE_COLUMNS if name != "arm"}
-        shown: Counter[tuple[str, str]] = Counter()
-        for row in run.samples(record.arm):
-            if row["article_id"] not in wanted:
-                continue
-            _append(columns, row, schema)
-            if row["verdict"]["outcome"] != Outcome.VALID and shown.total() < MOST_INVALID:
-                kind = (row["article_id"], row["verdict"]["outcome"])
-                # two alike are enough: an arm that fails always should not show one article only
-                if shown[kind] < 2:
-                    shown[kind] += 1
-                    invalid.append(row)
-        frames.append(_typed(columns, run.manifest).assign(arm=record.arm))
-    return pd.concat(frames, ignore_index=True), invalid
-
-
-def _append(columns: dict[str, list[Any]], row: Row, schema: AnswerSchema) -> None:
-    """One sample's values, in place: a million of these are read."""
-    completion, verdict = row["completion"], row["verdict"]
-    valid = verdict["outcome"] == Outcome.VALID
-    answer = verdict["answer"] if valid else {}
-    alone = completion["batch_size"] == 1  # seconds of an answer that shared the engine say nothing
-    columns["article_id"].append(row["article_id"])
-    columns["iteration"].append(row["iteration"])
-    columns["outcome"].append(verdict["outcome"])
-    columns["valid"].append(valid)
-    columns["score"].append(answer.get(schema.score))
-    columns["confidence"].append(answer.get(schema.confidence))
-    columns["duration_s"].append(completion["duration_s"] if alone else None)
-    columns["ttft_s"].append(completion["ttft_s"] if alone else None)
-    for name in ("completion_tokens", "prompt_tokens", "batch_size"):
-        columns[name].append(completion[name])
-
-
-def _typed(columns: dict[str, list[Any]], manifest: Manifest) -> pd.DataFrame:
-    """The columns as arrays; None becomes NaN. Categories are the same for every arm."""
-    import pandas as pd
-
-    kinds: dict[str, Any] = defaultdict(lambda: float)
-    kinds["article_id"] = pd.CategoricalDtype(list(manifest.article_ids))
-    kinds["outcome"] = pd.CategoricalDtype([outcome.value for outcome in Outcome])
-    kinds.update(iteration="int64", valid=bool)
-    return pd.DataFrame({name: pd.Series(values, dtype=kinds[name]) for name, values in columns.items()})
 
 
 def _truth(articles: Iterable[Article]) -> pd.DataFrame:
@@ -211,6 +132,31 @@ def resolve_arm(text: str, known: Sequence[str]) -> str:
     raise UsageError(f"{text!r} {problem} {', '.join(found or known)}")
 
 
+def _comparisons(
+    run_dir: Path, config: Config | None, compare: Sequence[tuple[str, str]], known: Sequence[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The pairs to compare beyond the automatic ones, and what is said of pairs that were left out.
+
+    They come from the import of the run, the present config and the command line, in this order. One
+    config serves several runs, so its pairs without an arm in this run are named and left out;
+    an arm on the command line that is not there is an error.
+    """
+    pairs: dict[frozenset[str], tuple[str, str]] = {}
+    notes = []
+    for a, b in (*stored_comparisons(run_dir), *(config.comparisons if config else ())):
+        absent = [name for name in (a, b) if not match_arm(name, known)]
+        if absent:
+            notes.append(f"comparison {a} with {b} is left out: this run has no arm {absent[0]}")
+        elif _distinct(a, b, known):
+            pair = resolve_arm(a, known), resolve_arm(b, known)
+            pairs[frozenset(pair)] = pair
+    for a, b in compare:
+        if _distinct(a, b, known):
+            pair = resolve_arm(a, known), resolve_arm(b, known)
+            pairs[frozenset(pair)] = pair
+    return list(pairs.values()), notes
+
+
 def _distinct(a: str, b: str, known: Sequence[str]) -> bool:
     if resolve_arm(a, known) == resolve_arm(b, known):
         raise UsageError(f"comparison {a!r} with {b!r}: both are the arm {resolve_arm(a, known)}")
@@ -224,6 +170,13 @@ def _baseline(config: Config | None, arms: pd.DataFrame) -> str | None:
         return text
     found = match_arm(text, list(arms["arm"]))
     return found[0] if len(found) == 1 else text
+
+
+def _baselines(arms: pd.DataFrame, baseline: str | None) -> dict[str, str]:
+    """The arm that each arm is compared with; a baseline has none."""
+    of_group = baseline_arms(arms, baseline)
+    pairs = zip(arms["arm"], arms["group"].map(of_group), strict=True)
+    return {arm: other for arm, other in pairs if isinstance(other, str) and other != arm}
 
 
 def score_limits(schema: AnswerSchema) -> tuple[float, float] | None:
@@ -244,6 +197,19 @@ def mean_margin(gate: GateConfig, limits: tuple[float, float] | None) -> float:
 # ---------------------------------------------------------------- writing
 
 
+def last_reading(run_dir: Path, folder: Path) -> GateResult | None:
+    """The gate's verdict as it was read last; None if it never was, or samples came or went since."""
+    from bench.gate_reading import GATE, READS, count_samples, earlier_readings
+
+    path, reads = folder / GATE, earlier_readings(folder / READS)
+    if not path.is_file() or not reads or reads[-1] != count_samples(run_dir):
+        return None
+    try:
+        return GateResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise StorageError(f"{path}: not a verdict; read the gate again with bench gate") from error
+
+
 def _formats(only: Sequence[str] | None) -> tuple[str, ...]:
     unknown = [name for name in only or () if name not in FORMATS]
     if unknown:
@@ -257,6 +223,7 @@ def _write(data: ReportInput, folder: Path, heatmaps: Path, wanted: Sequence[str
         "csv": lambda: _write_tables(data, folder / "tables"),
         "xlsx": lambda: _write_workbook(data, folder / "report.xlsx"),
         "png": lambda: _write_heatmaps(data, heatmaps),
+        "html": lambda: _write_page(data, folder / "report.html"),
     }
     return [path for name in wanted for path in writers[name]()]
 
@@ -264,7 +231,7 @@ def _write(data: ReportInput, folder: Path, heatmaps: Path, wanted: Sequence[str
 def _write_tables(data: ReportInput, folder: Path) -> list[Path]:
     from bench.reports.csv import write_tables
 
-    return list(write_tables(folder, data.tables))
+    return _only_these(folder, "*.csv", list(write_tables(folder, data.tables)))
 
 
 def _write_workbook(data: ReportInput, path: Path) -> list[Path]:
@@ -277,7 +244,22 @@ def _write_workbook(data: ReportInput, path: Path) -> list[Path]:
 def _write_heatmaps(data: ReportInput, folder: Path) -> list[Path]:
     from bench.reports.heatmap import write_heatmaps
 
-    return list(write_heatmaps(folder, data))
+    return _only_these(folder, "*.png", list(write_heatmaps(folder, data)))
+
+
+def _only_these(folder: Path, pattern: str, written: list[Path]) -> list[Path]:
+    """Remove what an earlier report left in its own folder and this one no longer defines."""
+    with disk_errors(folder):
+        for path in sorted(set(folder.glob(pattern)) - set(written)):
+            path.unlink()
+    return written
+
+
+def _write_page(data: ReportInput, path: Path) -> list[Path]:
+    from bench.reports.page import write_page
+
+    write_page(path, data)
+    return [path]
 
 
 def _notes(
@@ -288,6 +270,8 @@ def _notes(
     if found < expected:
         missing = f"{found} of {expected} samples"
         yield f"the run is not complete: {missing}; go on with: bench run --resume {manifest.run_id}"
+    if "imported" in manifest.config:
+        yield "imported answers that are not valid came without text or reason, so they count as `empty`"
     yield from baseline_notes(arms, baseline)
     failed = int(tables["arms"]["n_failed_measurements"].sum())
     if failed:

@@ -18,6 +18,7 @@ import math
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -154,12 +155,17 @@ def _read_files(base: Path, folders: list[str]) -> dict[str, list[SeedFile]]:
             except ValueError as error:
                 bad.append(f"{folder}/{path.name}: {error}")
         found[folder] = sorted(files, key=lambda file: (file.ticker, file.iteration))
-        seen = [(file.ticker, file.iteration) for file in files]
-        bad += [f"{folder}: {t}_{i} is there twice" for t, i in sorted({s for s in seen if seen.count(s) > 1})]
+        bad += _twice(folder, files)
     if bad:
         more = [f"... and {len(bad) - MAX_BAD_SHOWN} more"] if len(bad) > MAX_BAD_SHOWN else []
         raise UsageError("\n".join(["nothing was imported, because of:", *bad[:MAX_BAD_SHOWN], *more]))
     return found
+
+
+def _twice(folder: str, files: list[SeedFile]) -> list[str]:
+    """Iterations that two files claim, as `MSFT_1.json` and `MSFT_01.json` do."""
+    counts = Counter((file.ticker, file.iteration) for file in files)
+    return [f"{folder}: two files are {ticker}_{i}" for (ticker, i), n in counts.items() if n > 1]
 
 
 def _read_file(path: Path, schema: Any) -> SeedFile:
@@ -180,9 +186,8 @@ def _read_file(path: Path, schema: Any) -> SeedFile:
     entries = data.get("sentiments") if isinstance(data, dict) else None
     if not isinstance(entries, dict):
         raise ValueError("it has no object `sentiments`")
-    return SeedFile(
-        name["ticker"], int(name["iteration"]), {key: _entry(key, value, schema) for key, value in entries.items()}
-    )
+    judged = {key: _entry(key, value, schema) for key, value in entries.items()}
+    return SeedFile(name["ticker"], int(name["iteration"]), judged)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -409,5 +414,3 @@ def stored_comparisons(folder: Path) -> tuple[tuple[str, str], ...]:
     if not all(isinstance(p, list) and len(p) == 2 and all(isinstance(a, str) for a in p) for p in pairs):
         raise ConfigError(f"{path}: comparisons: pairs of arms were expected")
     return tuple((a, b) for a, b in pairs)
-
-

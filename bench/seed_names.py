@@ -114,10 +114,11 @@ def read_map(path: Path) -> dict[str, dict[str, Any]]:
     known = set(SeedArm.model_fields)
     for folder, fields in data.items():
         if not isinstance(folder, str) or not isinstance(fields, dict):
-            raise ConfigError(f"{path}: {folder}: family, variant and quant were expected under a folder's name")
+            raise ConfigError(f"{path}: {folder}: family, variant and quant were expected under a folder")
         strange = [str(name) for name in fields if name not in known]
         if strange:
-            raise ConfigError(f"{path}: {folder}: unknown key {strange[0]}; known: {', '.join(sorted(known))}")
+            there = ", ".join(sorted(known))
+            raise ConfigError(f"{path}: {folder}: unknown key {strange[0]}; there are: {there}")
     return {folder.replace(":", "_"): fields for folder, fields in data.items()}
 
 

@@ -61,15 +61,15 @@ class Run:
 
     def samples(self, arm: str) -> Iterator[dict[str, Any]]:
         """One arm's samples as plain dictionaries; a torn last line is not one of them."""
-        path = self.samples_path(arm)
-        for number, line in enumerate(_lines(path), 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise StorageError(
-                    f"{path}:{number}: not JSON ({error}); the file was changed by hand or by the disk"
-                ) from error
-            yield row
+        return _rows(self.samples_path(arm))
+
+    def latency_path(self, arm: str) -> Path:
+        """The file of one arm's latency samples, answered alone; it need not exist."""
+        return self.folder / "latency" / f"{file_stem(arm)}.jsonl"
+
+    def latency_samples(self, arm: str) -> Iterator[dict[str, Any]]:
+        """One arm's latency samples, as `samples`; none where the run has none."""
+        return _rows(self.latency_path(arm))
 
     def keys(self, arm: str) -> set[tuple[str, int]]:
         """(prompt_id, iteration) of every finished sample of one arm."""
@@ -208,6 +208,18 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON lines of a file; none if it does not exist."""
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise StorageError(
+                f"{path}:{number}: not JSON ({error}); the file was changed by hand or by the disk"
+            ) from error
+        yield row
 
 
 def _lines(path: Path) -> Iterator[bytes]:

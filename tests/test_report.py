@@ -12,13 +12,12 @@ import pytest
 from bench import store
 from bench.config import Config, GateConfig
 from bench.errors import StorageError, UsageError
+from bench.reading import arm_frame, read_samples
 from bench.records import Article, Completion, LoadedModel, ModelSpec, Outcome, Sample, Verdict
 from bench.report import (
     ReportResult,
-    arm_frame,
     make_report,
     mean_margin,
-    read_samples,
     resolve_arm,
     score_limits,
 )
@@ -129,7 +128,7 @@ def test_samples_of_articles_that_the_manifest_does_not_name_do_not_count():
     with store.RunWriter(folder) as writer:
         for row in answers(SPECS[0].arm, article("Another."), [0.9]):
             writer.append(row)
-    samples, _ = read_samples(store.open_run(folder), SCHEMA)
+    samples, *_ = read_samples(store.open_run(folder), SCHEMA)
     assert len(samples) == 8
 
 
@@ -154,7 +153,7 @@ def test_few_invalid_answers_of_each_kind_are_kept_for_the_workbook():
     with store.RunWriter(folder) as writer:
         for row in answers(SPECS[0].arm, ARTICLES[0], [0.1, 0.1, *[None] * 9]):
             writer.append(row)
-    _, invalid = read_samples(store.open_run(folder), SCHEMA)
+    invalid = read_samples(store.open_run(folder), SCHEMA).invalid
     assert len(invalid) == 2
     assert {row["verdict"]["outcome"] for row in invalid} == {"not_json"}
 

@@ -1,4 +1,4 @@
-"""One row per arm: how often it answers in form, what it answers, how fast.
+"""One row per arm: how often it answers in form, what it answers, how fast, and what looks odd.
 
 In: samples, timings and the grid. Out: `arms.csv`. Differences between arms are `bench.analysis.pairs`.
 """
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import rows
+from bench.analysis.anomalies import heaping, wording
 from bench.analysis.cells import Grid
-from bench.analysis.frames import IDENTITY, FloatArray
+from bench.analysis.frames import IDENTITY
 from bench.analysis.validity import valid_rates
 
 
@@ -43,8 +44,9 @@ def arm_table(
             score_means(grid),
             _confidences(samples, grid),
             _speeds(timings),
-            arms[["file_bytes", "peak_memory_bytes"]].reset_index(drop=True),
-            _heaping(samples, limits),
+            arms[["answers_per_s", "file_bytes", "peak_memory_bytes"]].reset_index(drop=True),
+            heaping(samples, limits),
+            wording(samples),
         ],
         axis=1,
     )
@@ -109,24 +111,5 @@ def _speeds(timings: pd.DataFrame) -> pd.DataFrame:
             "ttft_p50_s": timings.groupby("arm", observed=False)["ttft_s"]
             .quantile(0.5)
             .to_numpy(dtype=float),
-        }
-    )
-
-
-def _heaping(samples: pd.DataFrame, limits: tuple[float, float] | None) -> pd.DataFrame:
-    """Signs that a score is a habit: at the limits, at 0, few distinct values."""
-    valid = samples[samples["valid"]]
-    n = valid.groupby("arm", observed=False)["score"].count().to_numpy(dtype=float)
-
-    def share(chosen: pd.Series) -> FloatArray:
-        return rows.divided(chosen.groupby(valid["arm"], observed=False).sum(), n)
-
-    at_limits = share(valid["score"].isin(limits)) if limits else np.full(len(n), np.nan)
-    distinct = valid.groupby("arm", observed=False)["score"].nunique().to_numpy(dtype=np.int64)
-    return pd.DataFrame(
-        {
-            "share_at_limits": at_limits,
-            "share_zero": share(valid["score"] == 0),
-            "n_distinct_scores": distinct,
         }
     )

@@ -28,13 +28,15 @@ class Arm(NamedTuple):
     prompt_style: str
     output: str
     group: str
+    repeat_of: str
+    """The arm that an A/A arm repeats; empty for every other arm."""
 
 
 class Comparison(NamedTuple):
     """One pair of arms, A minus B."""
 
     kind: str
-    """`quantization`, `fine_tuning` or `custom`."""
+    """`quantization`, `fine_tuning`, `custom` or `aa`."""
     arm_a: str
     arm_b: str
     note: str = ""
@@ -43,15 +45,16 @@ class Comparison(NamedTuple):
 
 def arms_of(frame: pd.DataFrame) -> list[Arm]:
     """The rows of an arms frame as records, in manifest order."""
-    columns = [frame[name].astype(str) for name in Arm._fields]
+    columns = [frame[name].astype(object).fillna("").astype(str) for name in Arm._fields]
     return [Arm(*fields) for fields in zip(*columns, strict=True)]
 
 
 def grouped(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
-    """Arms by group, in order of first appearance."""
+    """Arms by group, in order of first appearance; repeats of an arm are in none."""
     groups: dict[str, list[Arm]] = defaultdict(list)
     for arm in arms:
-        groups[arm.group].append(arm)
+        if not arm.repeat_of:
+            groups[arm.group].append(arm)
     return dict(groups)
 
 
@@ -77,7 +80,8 @@ def baseline_arms(frame: pd.DataFrame, baseline: str | None = None) -> dict[str,
 def make_comparisons(
     frame: pd.DataFrame, configured: Sequence[tuple[str, str]], baseline: str | None = None
 ) -> list[Comparison]:
-    """All comparisons: quantizations, fine-tuning, then the configured ones that are neither.
+    """All comparisons: quantizations, fine-tuning, each A/A arm against the arm it repeats, then the
+    configured ones that are none of these.
 
     A pair is there once: the configured orientation wins, the automatic kind stays. ValueError for a
     configured arm that is not in the frame or that is compared with itself (callers resolve short
@@ -90,7 +94,7 @@ def make_comparisons(
             raise ValueError(f"cannot compare {a!r} with {b!r}")
     order = {frozenset(pair): pair for pair in configured}
     made: dict[frozenset[str], Comparison] = {}
-    for kind, a, b in [*_quantizations(arms, baseline), *_fine_tunings(arms)]:
+    for kind, a, b in [*_quantizations(arms, baseline), *_fine_tunings(arms), *_repeats(arms)]:
         key = frozenset((a, b))
         made.setdefault(key, _comparison(kind, order.get(key, (a, b)), by_id))
     for key, pair in order.items():
@@ -111,8 +115,15 @@ def _quantizations(arms: Sequence[Arm], baseline: str | None) -> Iterator[tuple[
             yield from (("quantization", a.arm, reference.arm) for a in group if a is not reference)
 
 
-def _fine_tunings(arms: Sequence[Arm]) -> Iterator[tuple[str, str, str]]:
+def _repeats(arms: Sequence[Arm]) -> Iterator[tuple[str, str, str]]:
+    """The same model against itself with other seeds: what a difference of nothing looks like."""
+    known = {arm.arm for arm in arms}
+    yield from (("aa", arm.arm, arm.repeat_of) for arm in arms if arm.repeat_of in known - {arm.arm})
+
+
+def _fine_tunings(every_arm: Sequence[Arm]) -> Iterator[tuple[str, str, str]]:
     """Every other variant against base at the same quant; across styles only where each has just one."""
+    arms = [arm for arm in every_arm if not arm.repeat_of]
     styles: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for arm in arms:
         styles[arm.family, arm.backend, arm.output, arm.variant].add(arm.prompt_style)

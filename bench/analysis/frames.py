@@ -29,6 +29,8 @@ SAMPLE_COLUMNS = {
     "completion_tokens": "tokens of the answer; NaN where unknown",
     "prompt_tokens": "tokens of the prompt; NaN where unknown",
     "batch_size": "sequences decoded together; NaN where unknown",
+    "answer_chars": "characters of the answer's text; NaN where no text was kept",
+    "repeated_share": "share of its word triples that stood in it before; NaN below three words",
 }
 """Columns of `samples` and what is in them. `timings` has the same columns."""
 
@@ -44,6 +46,8 @@ ARM_COLUMNS = {
     "source_name": "folder it was imported from, else what was loaded",
     "file_bytes": "size of the model; NaN where unknown",
     "peak_memory_bytes": "highest resident memory; NaN where not measured",
+    "answers_per_s": "throughput: answers decoded per second of decoding; NaN where not measured",
+    "repeat_of": "the arm that an A/A arm repeats; empty for every other arm",
 }
 """Columns of `arms`, one row per arm in manifest order."""
 

@@ -96,7 +96,8 @@ def variance_table(grid: Grid, arms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(grid: Grid, arms: pd.DataFrame) -> Iterator[tuple[dict[str, Any], IntArray]]:
-    """Each group's identity and the grid rows of its arms, in manifest order."""
-    for _, members in arms.groupby("group", sort=False):
+    """Each group's identity and the grid rows of its arms, in manifest order; A/A repeats are in none."""
+    repeats = arms["repeat_of"].astype(object).fillna("") != ""
+    for _, members in arms[~repeats].groupby("group", sort=False):
         identity = {name: members[name].iloc[0] for name in GROUP_IDENTITY}
         yield identity, np.array([grid.row(arm) for arm in members["arm"]], dtype=np.int64)

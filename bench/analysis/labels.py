@@ -55,6 +55,33 @@ def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: Thresholds
     )
 
 
+def agreement_table(grid: Grid) -> pd.DataFrame:
+    """`agreement.csv`: how often answers of any two arms to one article read as the same label.
+
+    Unit: the article; every ordered pair of arms. Two arms: mean over articles of P(a random answer of
+    one and one of the other agree), as `cross_agreement` of pairs.csv. An arm with itself: P(two
+    different answers agree), the most that another arm could be expected to reach. n counts the articles.
+    Undefined (NaN) where n is 0. Checked against `labels` of the reference values, 1e-9.
+    """
+    n = grid.label_counts.sum(axis=0)
+    share = np.nan_to_num(rows.divided(grid.label_counts, n), nan=0.0)
+    answered = (n > 0).astype(np.float64)
+    same = sum((of_label @ of_label.T for of_label in share), np.zeros((len(n), len(n))))
+    common = answered @ answered.T
+    own = _self_agreement(grid.label_counts, n)
+    np.fill_diagonal(same, np.nansum(own, axis=1))
+    np.fill_diagonal(common, rows.count(own))
+    arms = np.asarray(grid.arms, dtype=object)
+    return pd.DataFrame(
+        {
+            "arm_a": np.repeat(arms, len(arms)),
+            "arm_b": np.tile(arms, len(arms)),
+            "agreement": rows.divided(same, common).ravel(),
+            "n": common.ravel().astype(np.int64),
+        }
+    )
+
+
 def _self_agreement(counts: IntArray, n: IntArray) -> FloatArray:
     """Per cell: P(two different answers have the same label); NaN below two answers."""
     return rows.divided((counts * (counts - 1)).sum(axis=0), n * (n - 1))

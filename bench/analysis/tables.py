@@ -16,7 +16,8 @@ from bench.analysis.comparisons import make_comparisons
 from bench.analysis.drift import drift_table
 from bench.analysis.frames import Thresholds, prepared
 from bench.analysis.groups import anova_table, variance_table
-from bench.analysis.labels import label_accuracy
+from bench.analysis.interaction import interaction_table
+from bench.analysis.labels import agreement_table, label_accuracy
 from bench.analysis.naive import pooled_moments
 from bench.analysis.outcomes import failure_table, iteration_table
 from bench.analysis.pairs import pair_table
@@ -39,8 +40,8 @@ def build_tables(
     truth: pd.DataFrame | None = None,
     articles: Sequence[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Every table of a run: cells, arms, pairs, drift, anova, variance, failures, iterations, and
-    accuracy where `truth` (article_id, label, reference_score) knows any label or score.
+    """Every table of a run: cells, arms, pairs, drift, agreement, anova, interaction, variance, failures,
+    iterations, and accuracy where `truth` (article_id, label, reference_score) knows any label or score.
 
     `comparisons` are pairs of arm ids (A, B); `baseline` a quant or an arm id; `thresholds` turn a score
     into a label; `margin` is the shift of the mean that does not matter and `limits` the score's range;
@@ -62,7 +63,9 @@ def build_tables(
         "arms": arm_table(samples, timed, grid, arms, limits),
         "pairs": made,
         "drift": drift_table(grid, a, b, thresholds),
+        "agreement": agreement_table(grid),
         "anova": anova_table(samples, grid, arms),
+        "interaction": interaction_table(grid, arms),
         "variance": variance_table(grid, arms),
         "failures": failure_table(samples, arms, [outcome.value for outcome in Outcome]),
         "iterations": iteration_table(samples, timed, arms),

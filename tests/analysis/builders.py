@@ -49,7 +49,9 @@ def arm_rows(*arms: dict[str, str]) -> pd.DataFrame:
         group = "/".join(fields[k] for k in ("family", "variant", "backend", "prompt_style", "output"))
         fields.setdefault("group", group)
         fields.setdefault("arm", f"{fields['group']}/{fields['quant']}")
-        made.append({**fields, "source_name": "x", "file_bytes": np.nan, "peak_memory_bytes": np.nan})
+        fields.setdefault("repeat_of", "")
+        unknown = dict.fromkeys(("file_bytes", "peak_memory_bytes", "answers_per_s"), np.nan)
+        made.append({**fields, "source_name": "x", **unknown})
     return pd.DataFrame(made)
 
 
@@ -77,6 +79,8 @@ def reference_frames() -> tuple[pd.DataFrame, pd.DataFrame]:
             "completion_tokens": np.nan,
             "prompt_tokens": np.nan,
             "batch_size": 1.0,
+            "answer_chars": np.nan,
+            "repeated_share": np.nan,
         }
     )
     models = data.drop_duplicates("model")
