@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from bench import store
 from bench.analysis.comparisons import baseline_arms, baseline_notes
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
 from bench.analysis.tables import build_tables
 from bench.config import Config, GateConfig
-from bench.errors import UsageError, disk_errors
+from bench.errors import StorageError, UsageError, disk_errors
 from bench.identity import match_arm
 from bench.reading import answer_schema, arm_frame, read_samples
 from bench.records import AnswerSchema, Article, GateResult, Manifest

@@ -40,6 +40,8 @@ def workbook_bytes(data: ReportInput) -> bytes:
         workbook.remove(workbook.active)
     modules = [plugins.load(ROOM, name) for name in plugins.names(ROOM, ".py")]
     for module in sorted(modules, key=lambda module: (module.ORDER, module.TITLE)):
+        if hasattr(module, "applies") and not module.applies(data):
+            continue
         sheet = workbook.create_sheet(module.TITLE)
         print_setup(sheet)
         module.write(sheet, data)

@@ -30,7 +30,7 @@ def decision_table(data: ReportInput) -> str:
     caption = "One row per arm. " + (
         "Bounds are one-sided, 95 %, over articles."
         if judged
-        else "Brackets, over articles: 90 % interval of the mean score (this arm minus its baseline), one-sided "
+        else "Brackets, over articles: 90 % interval of the mean score (arm minus baseline), one-sided "
         "95 % bounds of drift and labels (disagreement beyond an arm's own), 95 % intervals else. "
         "Variance is a ratio to the baseline's."
     )

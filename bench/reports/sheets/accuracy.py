@@ -6,12 +6,15 @@ from bench.reports import ReportInput
 from bench.reports.sheets._table import write_table_sheet
 
 TITLE = "Accuracy"
-ORDER = 25
+ORDER = 28
+
+
+def applies(data: ReportInput) -> bool:
+    """Whether there is anything to be right about."""
+    return not data.table("accuracy").empty
 
 
 def write(sheet: Worksheet, data: ReportInput) -> None:
-    """Write one row per arm, or that there is nothing to be right about."""
+    """Write one row per arm."""
     notes = ["Against the articles' own labels and reference scores, where they have some."]
-    if not any(article.label or article.reference_score is not None for article in data.articles):
-        notes.append("No article has a label: agreement with a baseline is not correctness.")
     write_table_sheet(sheet, data, "accuracy", notes)

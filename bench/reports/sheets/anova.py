@@ -6,7 +6,7 @@ from bench.reports import ReportInput
 from bench.reports.sheets._table import write_table_sheet
 
 TITLE = "ANOVA"
-ORDER = 40
+ORDER = 50
 
 
 def write(sheet: Worksheet, data: ReportInput) -> None:

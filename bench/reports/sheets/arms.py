@@ -1,23 +1,29 @@
-"""The sheet Arms: one row per arm with every figure."""
+"""The sheet Arms: what each arm answers; validity and speed have sheets of their own."""
 
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.reports import ReportInput
-from bench.reports.sheets._table import write_table_sheet
+from bench.reports.sheets._table import is_speed, is_validity, write_table_sheet
 
 TITLE = "Arms"
-ORDER = 20
+ORDER = 25
 
 
 def write(sheet: Worksheet, data: ReportInput) -> None:
-    """Write the arms' table."""
+    """Write scores, confidence and signs of habit, one row per arm."""
     notes = [
-        "One row per arm. Articles weigh equally; intervals are over articles, 95 %.",
-        "Failed measurements are counted apart and are in no rate.",
+        "One row per arm, over valid answers. Articles weigh equally; intervals are over articles, 95 %.",
+        "Shares at the limits and at 0, few distinct scores: signs that a score is a habit.",
     ]
     first = (
-        "arm", "n_articles", "n_samples", "n_valid", "n_failed_measurements", "valid_rate", "valid_ci_low",
-        "valid_ci_high", "score_mean", "score_ci_low", "score_ci_high", "confidence_mean", "duration_mean_s",
-        "file_bytes",
+        "arm", "score_mean", "score_ci_low", "score_ci_high", "score_se", "score_variance_within",
+        "weighted_score_mean", "confidence_mean",
     )  # fmt: skip
-    write_table_sheet(sheet, data, "arms", notes, first=first)
+    write_table_sheet(
+        sheet,
+        data,
+        "arms",
+        notes,
+        first=first,
+        wanted=lambda name: not is_validity(name) and not is_speed(name),
+    )
