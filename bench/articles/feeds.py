@@ -118,8 +118,8 @@ def _doctype_end(text: str, start: int) -> int:
 def _with_entities(text: str, doctype: str) -> str:
     values = {m[1]: m[2] if m[2] is not None else m[3] for m in _ENTITY.finditer(doctype)}
     short = {name: value for name, value in values.items() if len(value) <= _LONGEST_ENTITY}
-    if sum(text.count(f"&{name};") * len(value) for name, value in short.items()) > _MAX_EXPANSION:
-        return text
+    if sum(text.count(f"&{name};") * len(value) for name, value in values.items()) > _MAX_EXPANSION:
+        raise FeedError(f"the entities it defines would expand to more than {_MAX_EXPANSION:,} characters")
     for name, value in short.items():
         text = text.replace(f"&{name};", value)
     return text

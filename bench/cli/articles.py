@@ -16,6 +16,7 @@ from bench.errors import MissingExtraError, NoArticlesError, UsageError
 if TYPE_CHECKING:
     from bench.articles.collect import Collection, Progress
     from bench.config import ArticlesConfig
+    from bench.records import Article
 
 app = typer.Typer(
     no_args_is_help=True, help="Fetch, read and freeze the articles that every arm is asked about."
@@ -196,14 +197,14 @@ def extract(
 # ---------------------------------------------------------------- settings
 
 
-def _settings(path: Path, **given: Any) -> ArticlesConfig:
+def _settings(config: Path, **given: Any) -> ArticlesConfig:
     """The config's `articles` section with what the command line says instead, checked as a whole."""
     from pydantic import ValidationError
 
     from bench.config import ArticlesConfig, load_config
 
-    if path.exists() or path != Path("config.yaml"):
-        data = load_config(path).articles.model_dump(mode="json")
+    if config.exists() or config != Path("config.yaml"):
+        data = load_config(config).articles.model_dump(mode="json")
     else:
         data = ArticlesConfig().model_dump(mode="json")
     data["source"] = given["source"] or _implied(given) or data["source"]
@@ -274,11 +275,9 @@ def _print_outcomes(collection: Collection, as_json: bool, file: Any = None) -> 
 
     if as_json:
         rows = [
-            {"where": o.where, "status": o.status, "reason": o.text, "id": o.article.id if o.article else None,
-             "title": o.article.title if o.article else None,
-             "n_chars": len(o.article.text) if o.article else None}
+            {"where": o.where, "status": o.status, "reason": o.text, **_facts(o.article)}
             for o in collection.outcomes
-        ]  # fmt: skip
+        ]
         typer.echo(json.dumps({"counts": collection.counts, "outcomes": rows}, indent=2))
         return
     width = max((len(o.status) for o in collection.outcomes), default=0)
@@ -293,3 +292,10 @@ def _print_outcomes(collection: Collection, as_json: bool, file: Any = None) -> 
         typer.echo(line, file=file)
     counts = ", ".join(f"{n} {status}" for status, n in collection.counts.items())
     typer.echo(f"{len(collection.outcomes)} found: {counts or 'nothing'}", err=True)
+
+
+def _facts(article: Article | None) -> dict[str, Any]:
+    if article is None:
+        return {}
+    entity = article.entity.name if article.entity else None
+    return {"id": article.id, "title": article.title, "entity": entity, "n_chars": len(article.text)}

@@ -1,7 +1,7 @@
 """Bytes of a page or a feed -> text, whatever its encoding is called.
 
-In: bytes and the encodings that headers or the document itself claim. Out: text without NUL and without
-lone surrogates; what cannot be decoded is the replacement character. Bytes that are valid UTF-8 beyond
+In: bytes and the encodings that headers or the document itself claim. Out: text without control characters
+and lone surrogates; what cannot be decoded is the replacement character. Bytes that are valid UTF-8 beyond
 ASCII are taken for UTF-8 whatever is claimed: text in another encoding almost never is. It parses no
 markup but the few bytes that name an encoding.
 """
@@ -46,6 +46,9 @@ _AS_BROWSERS_DO = {
 }
 """Encodings that are claimed where their supersets are meant; browsers read them so too."""
 _NEVER = {"utf-7", "unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined", "mbcs", "oem"}
+
+
+_CONTROLS = dict.fromkeys(set(range(0x20)) - {0x09, 0x0A, 0x0C, 0x0D})
 
 
 def decoded(content: bytes, content_type: str | None = None) -> str:
@@ -115,6 +118,6 @@ def _guessed(content: bytes, claimed: list[str]) -> str:
 
 
 def _clean(text: str) -> str:
-    """`text` without NUL; a surrogate, which some codecs let through, becomes the replacement character."""
-    text = text.replace("\0", "")
+    """`text` without control characters; a surrogate that a codec let through becomes the replacement."""
+    text = text.translate(_CONTROLS)
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

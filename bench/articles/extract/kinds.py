@@ -19,6 +19,7 @@ SHORTEST_ARTICLE_CHARS = 200
 """Less main text than this (Chinese, Japanese and Korean characters counted thrice) is no article."""
 _SURE_CHARS = 4000
 _TEASER_CHARS = 1800
+_LEAD_CHARS = 900
 _LONGEST_WALL_CHARS = 3000
 _SHORTEST_SENTENCE = 60
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -87,7 +88,7 @@ def _paywall(page: _Evidence, n_chars: int) -> str:
     is_cut = page.text.rstrip().endswith(("…", "...", "[...]", "[…]"))
     is_teaser = (
         (strong and (n_weak or in_source or is_declared or is_cut))
-        or (is_declared and (n_weak or is_cut))
+        or (is_declared and (n_weak or is_cut or n_chars < _LEAD_CHARS))
         or (in_source and (n_weak > 2 or is_cut))
     )
     if n_chars < _TEASER_CHARS and is_teaser:

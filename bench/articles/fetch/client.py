@@ -143,7 +143,7 @@ class Client:
         self, url: httpx2.URL, headers: dict[str, str], max_bytes: int
     ) -> Fetched | str | None:
         """One hop, tried again where the failure may pass; waits as long as the server asks."""
-        backoff = tenacity.wait_exponential_jitter(initial=0.5, max=8.0, jitter=0.5)
+        backoff = tenacity.wait_exponential(multiplier=0.5, max=8) + tenacity.wait_random(0, 0.5)
 
         def wait_s(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
