@@ -42,6 +42,8 @@ class Source:
 
 
 def _read(path: Path) -> list[Lead | Failed]:
+    if not path.exists():
+        raise NoArticlesError(f"{path}: no such file or folder; set articles.path to one")
     try:
         if not path.is_dir():
             return _file(path)
