@@ -32,6 +32,7 @@ def build(architecture: Architecture, n_tokens: int, encoder: Encoder) -> LlamaF
         max_position_embeddings=architecture.context_tokens,
         rope_parameters={"rope_type": "default", "rope_theta": architecture.rope_theta},
         rms_norm_eps=1e-5,
+        initializer_range=architecture.initial_std,
         tie_word_embeddings=True,
         bos_token_id=encoder.end_of_text,
         eos_token_id=encoder.end_of_turn,

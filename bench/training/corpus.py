@@ -13,8 +13,8 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from bench.training.questions import conversation
-from bench.training.stories import Story, story
+from bench.training.questions import conversation, records
+from bench.training.stories import Story, note, story
 from bench.training.tokenizer import Encoder
 from bench.training.world import Scene
 
@@ -27,9 +27,12 @@ def article_text(item: Story) -> str:
 
 
 def plain_documents(rng: Random, avoid: frozenset[str], general_share: float) -> Iterator[str]:
-    """News and general prose without end."""
+    """News, records and general prose without end."""
     while True:
-        if rng.random() < general_share:
+        draw = rng.random()
+        if draw > 0.75:
+            yield records(rng, Scene.draw(rng, avoid))
+        elif draw < general_share:
             scene = Scene.draw(rng, avoid)
             yield "\n\n".join(scene.fill("essay") for _ in range(rng.choice((1, 2, 3))))
         else:
@@ -52,6 +55,14 @@ def tokenizer_texts(seed: int, avoid: frozenset[str], n_characters: int) -> Iter
 
 def _conversation_ids(rng: Random, avoid: frozenset[str], encoder: Encoder, lengths: list[int]) -> list[int]:
     turns = conversation(rng, [story(rng, avoid, length) for length in lengths])
+    return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
+
+
+def _short(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int) -> list[int]:
+    """Conversations about notes of a sentence or two, or about two short articles."""
+    if n_tokens > 400 and rng.random() < 0.5:
+        return _conversation_ids(rng, avoid, encoder, [60, rng.choice((60, 120))])
+    turns = conversation(rng, [note(rng, avoid) for _ in range(n_tokens // 60)])
     return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
 
 
@@ -84,10 +95,7 @@ def sequences(
     for row in range(n):
         ids: list[int] = []
         if rng.random() < share:
-            if width > 1024:
-                ids = _long(rng, avoid, encoder, width)
-            else:
-                ids = _conversation_ids(rng, avoid, encoder, [60, rng.choice((60, 120))])
+            ids = _long(rng, avoid, encoder, width) if width > 1024 else _short(rng, avoid, encoder, width)
             ids.append(encoder.end_of_text)
         else:
             ids, rest = rest, []

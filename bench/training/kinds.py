@@ -106,6 +106,19 @@ def _quote(rng: Random, scene: Scene, tone: str) -> str:
     return f'{sentence(who)[:-1].rstrip(",")} said: "{quote}."'
 
 
+def brief(rng: Random, scene: Scene) -> Draft:
+    """One fact, or one sentence of what others say about it."""
+    tone = rng.choice(_TONES)
+    event = _pick(rng, tone)
+    fact = _Fact(*rng.choice(event.facts))
+    bound: dict[Slot, str] = {}
+    sentences = [sentence(scene.say(fact.said, bound))]
+    if rng.random() < 0.25:
+        sentences += lines(rng, scene, f"{tone}_said", 1)
+    score, confidence = rng.uniform(event.low, event.high), rng.uniform(0.75, 0.95)
+    return Draft("", sentences, score, confidence, scene.say(fact.reason, bound), event.name)
+
+
 def _single(rng: Random, scene: Scene) -> Draft:
     """One event, told with one to three of its facts."""
     tone = rng.choice(_TONES)
@@ -158,7 +171,7 @@ def _several(rng: Random, scene: Scene) -> Draft:
     rng.shuffle(blocks)
     reasoning = mine[0].reason
     if rng.random() < 0.5:
-        reasoning += f"; {_frame(rng, scene, 'aside', other=other.stem)}"
+        reasoning += f"; {_frame(rng, scene, 'aside')}"
     score, confidence = rng.uniform(event.low, event.high), rng.uniform(0.7, 0.88)
     return Draft(title, blocks[0] + blocks[1], score, confidence, reasoning, event.name)
 
@@ -173,7 +186,7 @@ def _passing(rng: Random, scene: Scene) -> Draft:
     sentences += lines(rng, seen, rng.choice(("market", "background", "colour")), 2)
     if rng.random() < 0.75:
         sentences.insert(rng.randint(1, len(sentences)), sentence(_frame(rng, scene, "passing")))
-    reasoning = _frame(rng, scene, "passing_reason", other=other.stem, stem=scene.subject.stem)
+    reasoning = _frame(rng, scene, "passing_reason")
     return Draft(title, sentences, 0.0, rng.uniform(0.75, 0.93), reasoning, "other_company")
 
 

@@ -41,6 +41,8 @@ class Batch(NamedTuple):
     ids: Tensor
     labels: Tensor
     """The token that each place must predict, IGNORED where it bears no loss."""
+    weights: Tensor
+    """What each label weighs in the loss."""
     lengths: Tensor
     """(examples,) tokens that are not padding."""
 
@@ -56,17 +58,24 @@ def common_prefix(examples: Sequence[Example]) -> tuple[int, ...]:
     return prefix[:n]
 
 
-def make_batch(examples: Sequence[Example], n_prefix: int, padding: int) -> Batch:
-    """Examples as one batch. Only the answer's tokens and the end of turn are labels."""
+def make_batch(
+    examples: Sequence[Example], n_prefix: int, padding: int, n_early: int = 0, early_weight: float = 1.0
+) -> Batch:
+    """Examples as one batch. Only the answer's tokens and the end of turn are labels.
+
+    The first `n_early` tokens of an answer weigh `early_weight`.
+    """
     rows = [(e.prompt + e.answer)[n_prefix:] for e in examples]
     width = max(map(len, rows)) - 1  # the last token is only ever a label
     ids = torch.full((len(rows), width), padding)
     labels = torch.full((len(rows), width), IGNORED)
+    weights = torch.ones((len(rows), width))
     for i, (row, example) in enumerate(zip(rows, examples, strict=True)):
         ids[i, : len(row) - 1] = torch.tensor(row[:-1])
         start = len(example.prompt) - n_prefix - 1  # the prompt's last token predicts the first of the answer
         labels[i, start : len(row) - 1] = torch.tensor(example.answer)
-    return Batch(ids, labels, torch.tensor([len(row) - 1 for row in rows]))
+        weights[i, start : start + n_early] = early_weight
+    return Batch(ids, labels, weights, torch.tensor([len(row) - 1 for row in rows]))
 
 
 def batches_of_examples(examples: Sequence[Example], size: int, n_steps: int, seed: int) -> list[list[int]]:
@@ -89,7 +98,7 @@ def batches_of_examples(examples: Sequence[Example], size: int, n_steps: int, se
 
 
 def answer_loss(model: LlamaForCausalLM, prefix: Tensor, batch: Batch) -> Tensor:
-    """Mean loss of the answers' tokens, given the prefix (tokens,) that all examples share."""
+    """Weighted mean loss of the answers' tokens, given the prefix (tokens,) that all examples share."""
     n_examples, width = batch.ids.shape
     n_prefix = prefix.shape[0]
     cache = DynamicCache(config=model.config)
@@ -109,7 +118,9 @@ def answer_loss(model: LlamaForCausalLM, prefix: Tensor, batch: Batch) -> Tensor
         use_cache=True,
     ).last_hidden_state
     bears = labels != IGNORED
-    return F.cross_entropy(model.lm_head(hidden[bears]), labels[bears])
+    losses = F.cross_entropy(model.lm_head(hidden[bears]), labels[bears], reduction="none")
+    weights = batch.weights.to(device)[bears]
+    return (losses * weights).sum() / weights.sum()
 
 
 def add_adapter(model: LlamaForCausalLM, recipe: LoraRecipe) -> PeftModel:
@@ -139,7 +150,7 @@ def train_lora(
     checkpoint: Checkpoint | None = None,
     report: Report | None = None,
 ) -> list[float]:
-    """Train the adapter; the losses (mean negative log-likelihood of an answer's token, nats)."""
+    """Train the adapter; the losses (weighted mean negative log-likelihood of an answer's token, nats)."""
     inner: Any = adapted.get_base_model()
     adapted.train()
     prefix_ids = common_prefix(examples)
@@ -147,7 +158,8 @@ def train_lora(
     chosen = batches_of_examples(examples, recipe.examples_per_step, recipe.steps, seed)
 
     def loss_of(step: int) -> Tensor:
-        batch = make_batch([examples[i] for i in chosen[step]], len(prefix_ids), padding)
+        shown = [examples[i] for i in chosen[step]]
+        batch = make_batch(shown, len(prefix_ids), padding, recipe.decision_tokens, recipe.decision_weight)
         return answer_loss(inner, prefix, batch)
 
     def factor(step: int) -> float:

@@ -29,7 +29,7 @@ TOLERANCE = 0.01
 _PIECES = (
     "profit rose 14 percent", "Naïve café", "1234567890", "3,141.59", "  two  spaces", "\t\ttabs\n",
     "\r\n\r\n", "don't we'll I'm it's", "日本語のテキスト", "Ελληνικά", "русский текст", "عربي", "हिन्दी",
-    "한국어", "🚀🔥", "\ud83d\udc69\u200d\ud83d\udc69\u200d\ud83d\udc67", "é", "½ ² ٣ Ⅷ", "\u00a0nbsp",
+    "한국어", "🚀🔥", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "e\u0301", "½ ² ٣ Ⅷ", "\u00a0nbsp",
     "\u200bzero", "{\"reasoning\": \"x\"}", "<article>", "</article>", "<|end", "|>", "[[a|b]]",
     "snake_case", "CamelCase", "...", "!?!?", "#1", "$5.20", "€3", "100%", "a", "\n", " ", "ß", "ﬁ",
     "\u2028", "\u0000",

@@ -34,7 +34,7 @@ from bench.training.loop import Checkpoint, reproducible
 from bench.training.parity import Parity, compare
 from bench.training.quantize import checked_types, quantize
 from bench.training.recipe import Recipe
-from bench.training.stories import Story, story
+from bench.training.stories import Story, note, story
 from bench.training.tokenizer import Encoder, load_tokenizer, train_tokenizer
 
 VARIANTS = ("base", "fine-tuned")
@@ -238,11 +238,13 @@ class _Pipeline:
         return LlamaForCausalLM.from_pretrained(str(self.hf[variant]), dtype=torch.float32)
 
     def _examples(self, encoder: Encoder, stream: str, n: int) -> list[lora.Example]:
-        rng = Random(f"{self.recipe.seed}/{stream}")
-        return [
-            tokenized(self.render(story(rng, self.avoid, self.recipe.lora.longest_words)), encoder)
-            for _ in range(n)
-        ]
+        rng, recipe = Random(f"{self.recipe.seed}/{stream}"), self.recipe.lora
+        examples = []
+        for _ in range(n):
+            brief = rng.random() < recipe.notes
+            told = note(rng, self.avoid) if brief else story(rng, self.avoid, recipe.longest_words)
+            examples.append(tokenized(self.render(told), encoder))
+        return examples
 
     def _parity_texts(self) -> list[str]:
         rng = Random(f"{self.recipe.seed}/parity")

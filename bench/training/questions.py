@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from bench.training.grammar import symbols
 from bench.training.stories import Story
+from bench.training.world import Scene
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "why": (
@@ -83,14 +84,25 @@ def conversation(rng: Random, stories: list[Story]) -> list[Turn]:
     return turns
 
 
+def records(rng: Random, scene: Scene) -> str:
+    """A plain document of several records with the same made-up keys, as tables and logs have them."""
+    kinds = rng.sample(("city", "country", "month", "n", "year", "person", "pct", "weekday", "product"), 4)
+    keys = {_key(rng, "topic"): kind for kind in kinds[: rng.choice((2, 3, 4))]}
+    rows = [{key: scene.fill(kind) for key, kind in keys.items()} for _ in range(rng.randint(4, 8))]
+    if rng.random() < 0.6:
+        return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    joint = rng.choice((": ", " = ", " | "))
+    return "\n\n".join("\n".join(f"{key}{joint}{value}" for key, value in row.items()) for row in rows)
+
+
 def _form(rng: Random) -> tuple[Form, str]:
     """A format of answers, and a description of it."""
     draw = rng.random()
-    if draw < 0.15:
+    if draw < 0.1:
         words, pattern = rng.choice(_TONE_WORDS), rng.choice(_SENTENCES)
         return lambda s: _spoken(pattern, s, words), "Answer in plain sentences."
     values = _values(rng)
-    if draw < 0.7:
+    if draw < 0.75:
         described = (
             "Answer with one JSON object with the keys " + ", ".join(f'"{key}"' for key in values) + "."
         )

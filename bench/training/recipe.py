@@ -44,6 +44,8 @@ class Architecture(Record):
     """Longest context that the model declares."""
     rope_theta: float = Field(10000.0, gt=0)
     """Base of the rotary position angles."""
+    initial_std: float = Field(0.03, gt=0, le=1)
+    """Standard deviation of the first random weights."""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -99,6 +101,12 @@ class LoraRecipe(Record):
     """Training steps."""
     examples_per_step: int = Field(8, ge=1, le=1024)
     """Examples in one step."""
+    notes: float = Field(0.3, ge=0, le=1)
+    """Share of examples that are one fact only, without a headline."""
+    decision_tokens: int = Field(8, ge=0)
+    """How many of an answer's first tokens weigh more: there the side is taken."""
+    decision_weight: float = Field(4.0, gt=0, le=100)
+    """What they weigh; every other token of an answer weighs 1."""
     longest_words: int = Field(450, ge=20, le=2000)
     """Longest article, in words."""
     r: int = Field(32, ge=1, le=1024)

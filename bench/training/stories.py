@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from bench.training.kinds import KINDS, Draft, lines, sentence
+from bench.training.kinds import KINDS, Draft, brief, lines, sentence
 from bench.training.world import Company, Scene
 
 _PADDING = ("background", "background", "market", "colour", "general", "flat_said")
@@ -35,6 +35,13 @@ class Story(NamedTuple):
     """The event's name in words."""
 
 
+def note(rng: Random, avoid: frozenset[str]) -> Story:
+    """One or two sentences about one fact, with their judgement: what words mean is learnt here."""
+    scene = Scene.draw(rng, avoid)
+    draft = brief(rng, scene)
+    return _told(rng, scene, "single", draft, None, " ".join(draft.sentences))
+
+
 def story(rng: Random, avoid: frozenset[str], longest_words: int = 450) -> Story:
     """One composed article with its judgement."""
     scene = Scene.draw(rng, avoid)
@@ -44,13 +51,18 @@ def story(rng: Random, avoid: frozenset[str], longest_words: int = 450) -> Story
     wanted = min(longest_words, int(rng.lognormvariate(4.7, 0.6)))
     if kind not in ("teaser", "irony") and rng.random() < 0.5:
         _pad(rng, scene, draft, wanted)
+    title = draft.title if rng.random() < 0.75 else None
+    return _told(rng, scene, kind, draft, title, _layout(rng, scene, draft.sentences))
+
+
+def _told(rng: Random, scene: Scene, kind: str, draft: Draft, title: str | None, text: str) -> Story:
     score = max(-1.0, min(1.0, round(draft.score * 20) / 20)) + 0.0  # + 0.0: never -0.0
     return Story(
         kind=kind,
         subject=scene.subject,
         named=rng.random() < 0.9 or kind in ("several", "passing"),
-        title=draft.title if rng.random() < 0.75 else None,
-        text=_layout(rng, scene, draft.sentences),
+        title=title,
+        text=text,
         score=score,
         confidence=max(0.05, min(0.98, round(draft.confidence, 2))),
         reasoning=sentence(f"{_side(kind, score)}: {draft.reasoning}"),

@@ -86,8 +86,8 @@ def test_a_kill_while_saving_leaves_the_old_checkpoint(tmp_path):
 
 
 def test_the_loss_falls():
-    losses, _ = training(n_steps=40)
-    assert losses[-1] < losses[0]
+    losses, _ = training(n_steps=300)
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
 def test_the_rate_rises_then_falls_to_its_floor():

@@ -93,3 +93,9 @@ def test_every_step_has_its_examples_and_all_are_used():
     steps = batches_of_examples(examples, 4, 10, seed=0)
     assert len(steps) == 10
     assert sorted(i for step in steps for i in step) == list(range(40))
+
+
+def test_the_first_tokens_of_an_answer_weigh_more(examples):
+    weighted = make_batch(examples, 0, 0, n_early=3, early_weight=5.0)
+    for labels, weights in zip(weighted.labels, weighted.weights, strict=True):
+        assert weights[labels != IGNORED][:4].tolist() == [5.0, 5.0, 5.0, 1.0]

@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from bench.training.questions import conversation
+from bench.training.questions import conversation, records
 from bench.training.stories import story
+from bench.training.world import Scene
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,11 @@ def test_forms_differ_between_conversations(conversations):
 
 def test_every_conversation_ends_with_an_answer(conversations):
     assert all(turns[-1].role == "assistant" for turns in conversations)
+
+
+def test_records_of_one_document_have_the_same_keys():
+    rng = Random(2)
+    texts = [records(rng, Scene.draw(rng, frozenset())) for _ in range(60)]
+    tables = [[json.loads(row) for row in text.splitlines()] for text in texts if text.startswith("{")]
+    assert len(tables) > 20
+    assert all(len({tuple(row) for row in table}) == 1 for table in tables)
