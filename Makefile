@@ -10,7 +10,7 @@ CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF
 CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
 
-.PHONY: help setup demo test lint typecheck unit kill benchmarks clean
+.PHONY: help setup demo test lint typecheck unit browser kill benchmarks clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ typecheck: setup
 
 unit: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+browser:             ## Debian's chromium for the test of the page (as root); without it that test is skipped
+	apt-get update -q && apt-get install -y -q chromium
 
 kill: setup          ## 50 kill -9 at random moments, resumed each time
 	$(BIN)/python benchmarks/kill.py --kills 50

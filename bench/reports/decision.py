@@ -22,6 +22,8 @@ QUESTIONS = {
     "labels": "Labels",
 }
 """The gate's questions, and what they are about."""
+VALID_DROP = "Drop of valid answers"
+"""What the gate asks about valid answers; without it an arm's own rate is shown."""
 NOT_READ = "`bench gate` was not run: these are estimates and intervals without a verdict."
 VERDICTS = {
     "pass": "✓ pass",
@@ -77,6 +79,11 @@ def decisions(data: ReportInput) -> list[Decision]:
         gate = judged.get(place.arm)
         made.append(_judged(gate, row) if gate else _estimated(place.arm, row, pairs.get(place.arm), data))
     return made
+
+
+def question_titles(data: ReportInput) -> dict[str, str]:
+    """What the columns of the questions are called."""
+    return QUESTIONS if data.gate is None else {**QUESTIONS, "valid": VALID_DROP}
 
 
 def defined(value: Any) -> float | None:

@@ -25,7 +25,8 @@ def report_input(n_groups: int = 2, n_articles: int = 24, seed: int = 7) -> Repo
         "cells": cells,
         "arms": _arms(cells, specs),
         "pairs": _pairs(specs, draw),
-        "drift": pd.DataFrame(),
+        "drift": _drift(cells),
+        "agreement": _agreement(specs, draw),
         "anova": _anova(specs, draw),
         "variance": pd.DataFrame(
             {"group": sorted({s.group for s in specs}), "var_article": 0.1, "singular": False}
@@ -46,7 +47,10 @@ def report_input(n_groups: int = 2, n_articles: int = 24, seed: int = 7) -> Repo
         provenance={"cpu": "a processor", "packages": {"numpy": "2", "torch": None}, "cores_logical": 2},
         status="finished",
     )
-    return ReportInput(tables=tables, manifest=made, articles=articles, invalid=_invalid(specs, articles))
+    baselines = {s.arm: s.arm.replace(f"/{s.quant}@", "/fp16@") for s in specs if s.quant != "fp16"}
+    return ReportInput(
+        tables, made, articles, _invalid(specs, articles), valid=_valid(specs, articles), baselines=baselines
+    )
 
 
 def _article(index: int) -> Article:
@@ -110,6 +114,8 @@ def _arms(cells, specs) -> pd.DataFrame:
             "score_ci_low": means.loc[one.arm, "score_mean"] - 0.1,
             "score_ci_high": means.loc[one.arm, "score_mean"] + 0.1,
             "score_variance_within": 0.03,
+            "seconds_per_valid": means.loc[one.arm, "duration_mean_s"] * 1.1,
+            "duration_p50_s": 1.0,
             "file_bytes": 12_345_678,
             "ttft_p50_s": np.nan,
         }
@@ -140,10 +146,55 @@ def _pairs(specs, draw) -> pd.DataFrame:
                     "naive_p": 0.8,
                     "cohen_dz": 0.1,
                     "valid_difference": -0.02,
+                    "rms_drift": abs(difference) + 0.02,
+                    "variance_ratio": 1.2,
+                    "latency_ratio": 0.5,
                     "note": "",
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _drift(cells) -> pd.DataFrame:
+    means = cells.set_index(["arm", "article_id"])["score_mean"]
+    rows = [
+        {
+            "arm_a": row.arm,
+            "arm_b": row.arm.replace(f"/{row.quant}@", "/fp16@"),
+            "article_id": row.article_id,
+            "difference": row.score_mean - means[row.arm.replace(f"/{row.quant}@", "/fp16@"), row.article_id],
+        }
+        for row in cells.itertuples()
+        if row.quant != "fp16"
+    ]
+    return pd.DataFrame(rows)
+
+
+def _agreement(specs, draw) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"arm_a": a.arm, "arm_b": b.arm, "agreement": float(draw.uniform(0.5, 1)), "n": 24}
+            for index, a in enumerate(specs)
+            for b in specs[index:]
+        ]
+    )
+
+
+def _valid(specs, articles) -> list[dict[str, object]]:
+    return [
+        {
+            "arm": one.arm,
+            "article_id": article.id,
+            "iteration": 0,
+            "completion": {"text": "{}"},
+            "verdict": {
+                "outcome": "valid",
+                "answer": {"reasoning": "=Sales rose", "sentiment": 0.5, "confidence": 0.9},
+            },
+        }
+        for one in reversed(specs)
+        for article in articles[:2]
+    ]
 
 
 def _anova(specs, draw) -> pd.DataFrame:

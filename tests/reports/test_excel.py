@@ -18,8 +18,12 @@ from bench.reports import ReportInput
 from bench.reports.excel import workbook_bytes, write_workbook
 from tests.builders import manifest, spec
 from tests.reports.synthetic import report_input
+from tests.reports.test_page import gate
 
-SHEETS = ["Summary", "Arms", "Accuracy", "Pairs", "ANOVA", "Variance", "Cells", "Articles", "Failures"]
+SHEETS = [
+    "Decision", "Validity", "Arms", "Drift", "Drift by article", "Variance", "ANOVA", "Fine-tuning",
+    "Latency", "Articles", "Cells", "Failures", "Reasoning", "Iterations", "Provenance",
+]  # fmt: skip
 HOSTILE = [
     "=1+1", "+1", "-1", "@A1", "\t=1", "#N/A", "#REF!", "a\x00b\x07\x1b[2J", chr(0xD800), "x" * 40_000,
     "<script>alert(1)</script>", "[/b]", "_x0041_", "\ufffe", "\u202eabc", "TRUE", "1e5", "=HYPERLINK(\"x\")",
@@ -55,8 +59,13 @@ def column_below(sheet: Any, title: str) -> list[Any]:
 
 
 def test_every_sheet_of_the_room_is_there_in_order(workbook):
-    assert workbook.sheetnames[: len(SHEETS)] == SHEETS
-    assert len(workbook.sheetnames) == len(plugins.names("reports.sheets", ".py"))
+    assert workbook.sheetnames == SHEETS
+
+
+def test_only_labelled_articles_give_a_sheet_of_accuracy(small):
+    accuracy = pd.DataFrame({"arm": [small.manifest.arms[0].arm], "label_accuracy": [0.5]})
+    labelled = dataclasses.replace(small, tables={**small.tables, "accuracy": accuracy})
+    assert "Accuracy" in openpyxl.load_workbook(io.BytesIO(workbook_bytes(labelled))).sheetnames
 
 
 @pytest.mark.parametrize("name", plugins.names("reports.sheets", ".py"))
@@ -70,11 +79,11 @@ def test_every_sheet_keeps_its_contract(name):
 
 
 def test_every_table_of_a_full_run_is_frozen_filtered_and_set_up_for_print(workbook):
-    for name in ("Summary", "Arms", "Pairs", "ANOVA", "Cells", "Articles", "Iterations"):
+    for name in ("Decision", "Validity", "Drift", "ANOVA", "Latency", "Cells", "Articles", "Reasoning"):
         sheet = workbook[name]
         assert sheet.freeze_panes is not None
         assert sheet.auto_filter.ref
-        assert sheet.print_title_rows
+        assert sheet.print_title_rows or name in {"Decision", "Validity", "Latency"}  # two tables
         assert sheet.page_setup.orientation == "landscape"
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
 
@@ -95,27 +104,53 @@ def test_an_undefined_value_is_an_empty_cell(workbook, data):
 
 
 def test_the_naive_test_stands_beside_the_paired_one_and_says_so(workbook):
-    sheet = workbook["Pairs"]
+    sheet = workbook["Drift"]
     assert find(sheet, "NAIVE p (do not use)").column - find(sheet, "p, Holm").column == 2
     assert find(workbook["ANOVA"], "NAIVE F (do not use)")
 
 
 def test_arms_stand_by_group_with_their_quantizations_in_order(workbook):
-    arms = [arm.split("/", 1)[1] for arm in column_below(workbook["Summary"], "Arm") if arm]
+    arms = [arm.split("/", 1)[1] for arm in column_below(workbook["Decision"], "Arm")[:8]]
     assert arms[:4] == ["base/q4_K_M@fake", "base/q5_K_M@fake", "base/q8_0@fake", "base/fp16@fake"]
 
 
-def test_the_summary_says_it_in_words(workbook):
-    words = column_below(workbook["Summary"], "In words")
-    assert words[0].startswith("69.2 % of the answers are valid (61.2 to 77.2 %).")
-    assert "Against model-0/base/fp16@fake:" in words[0]
-    assert "No comparison" in words[3]
+def test_without_the_gate_the_decision_shows_intervals_and_no_verdict(workbook):
+    sheet = workbook["Decision"]
+    assert column_below(sheet, "Valid answers")[0] == "69.2 % (61.2 % to 77.2 %)"
+    words = column_below(sheet, "In words")
+    assert words[0] == "Compared with model-0/base/fp16@fake."
+    assert words[3] == "The baseline of its group."
+    assert any("bench gate" in str(sheet.cell(row, 1).value) for row in range(1, 8))
+    assert "Verdict" not in [cell.value for row in sheet.iter_rows() for cell in row]
+
+
+def test_with_the_gate_the_decision_has_a_word_for_every_question(small):
+    made = openpyxl.load_workbook(io.BytesIO(workbook_bytes(dataclasses.replace(small, gate=gate(small)))))
+    sheet = made["Decision"]
+    verdicts = column_below(sheet, "Verdict")[:4]
+    assert sorted(map(str, verdicts)) == ["= baseline", "✓ pass", "✓ pass", "✓ pass"]
+    shown = column_below(sheet, "Mean score")
+    assert "✓ pass\n0.010 (−0.020 to 0.040)\nmargin 0.050" in shown
+    assert 0.01 in column_below(sheet, "Estimate")
+
+
+def test_charts_stand_where_they_help(workbook):
+    charts = {sheet.title: len(sheet._charts) for sheet in workbook.worksheets}
+    assert charts["Latency"] == charts["Validity"] == 1
+
+
+def test_every_arm_argues_about_the_same_articles(workbook):
+    sheet = workbook["Reasoning"]
+    arms, said = column_below(sheet, "Arm"), column_below(sheet, "What it said")
+    assert len(arms) == 2 * 8
+    assert arms[:8] == arms[8:]
+    assert set(said) == {"=Sales rose"}
 
 
 def test_without_labels_it_says_agreement_not_correctness(small):
     bare = tuple(a.model_copy(update={"label": None, "reference_score": None}) for a in small.articles)
     made = openpyxl.load_workbook(io.BytesIO(workbook_bytes(dataclasses.replace(small, articles=bare))))
-    notes = [str(made["Summary"].cell(row, 1).value) for row in range(1, 7)]
+    notes = [str(made["Decision"].cell(row, 1).value) for row in range(1, 9)]
     assert any("not correctness" in note for note in notes)
 
 

@@ -51,7 +51,8 @@ def notes(data: ReportInput, about_answers: str) -> str:
     said = []
     if data.gate is None:
         said.append(NOT_READ)
-    if not any(article.label or article.reference_score is not None for article in data.articles):
+    labelled = any(article.label or article.reference_score is not None for article in data.articles)
+    if data.gate is None and not labelled:
         said.append("No article has a label: this is agreement with the baseline, not correctness.")
     if data.gate is not None:
         said += data.gate.notes

@@ -5,10 +5,22 @@ In: a ReportInput. Out: one HTML table, a row per arm. Verdicts are signs and wo
 
 from __future__ import annotations
 
-from bench.reports import ReportInput
-from bench.reports.decision import QUESTIONS, VERDICTS, Decision, Shown, decisions, defined, in_words
-from bench.reports.page.markup import element, enclosed
+import re
+from collections.abc import Mapping, Sequence
 
+from bench.reports import ReportInput
+from bench.reports.decision import (
+    VERDICTS,
+    Decision,
+    Shown,
+    decisions,
+    defined,
+    in_words,
+    question_titles,
+)
+from bench.reports.page.markup import element, enclosed, escaped
+
+_BREAKABLE = re.compile(r"[^/@\-]+[/@\-]*|[/@\-]+")
 COSTS = (
     ("seconds_per_valid", "Seconds per valid answer", 1.0, ".2f"),
     ("file_bytes", "Size (MB)", 1e6, ".0f"),
@@ -22,11 +34,16 @@ def decision_table(data: ReportInput) -> str:
     judged = data.gate is not None
     asked = data.gate.asked if data.gate else {}
     costs = [cost for cost in COSTS if any(defined(row.figures.get(cost[0])) is not None for row in rows)]
-    heads = ["Arm", *(["Verdict"] if judged else []), *(QUESTIONS.values()), *(cost[1] for cost in costs)]
-    titles = {QUESTIONS[name]: text for name, text in asked.items() if name in QUESTIONS}
+    heads = [
+        "Arm",
+        *(["Verdict"] if judged else []),
+        *question_titles(data).values(),
+        *(cost[1] for cost in costs),
+    ]
+    titles = {title: asked[name] for name, title in question_titles(data).items() if name in asked}
     head = "".join(element("th", text, scope="col", title=titles.get(text)) for text in heads)
     order = {record.arm: index for index, record in enumerate(data.manifest.arms)}
-    body = "".join(_row(row, order.get(row.arm), judged, costs) for row in rows)
+    body = "".join(_row(row, order.get(row.arm), question_titles(data), costs, judged=judged) for row in rows)
     caption = "One row per arm. " + (
         "Bounds are one-sided, 95 %, over articles."
         if judged
@@ -41,12 +58,21 @@ def decision_table(data: ReportInput) -> str:
     )
 
 
-def _row(row: Decision, place: int | None, judged: bool, costs: list[tuple[str, str, float, str]]) -> str:
+def _row(
+    row: Decision,
+    place: int | None,
+    titles: Mapping[str, str],
+    costs: Sequence[tuple[str, str, float, str]],
+    *,
+    judged: bool,
+) -> str:
     cells = [enclosed("th", _arm_cell(row), scope="row")]
     if judged:
         cells.append(enclosed("td", _verdict_cell(row), data_label="Verdict"))
-    for name, title in QUESTIONS.items():
+    for name, title in titles.items():
         shown = row.questions.get(name)
+        if row.verdict == "baseline" and shown is not None and shown.verdict == "not_testable":
+            shown = None
         cells.append(enclosed("td", _question(shown), data_label=title))
     for column, title, unit, form in costs:
         value = defined(row.figures.get(column))
@@ -58,13 +84,17 @@ def _row(row: Decision, place: int | None, judged: bool, costs: list[tuple[str, 
 def _arm_cell(row: Decision) -> str:
     against = element("small", f"against {row.baseline}") if row.baseline else ""
     said = "" if row.verdict else "".join(element("small", reason) for reason in row.reasons)
-    return element("span", row.arm) + against + said
+    name = "<wbr>".join(escaped(part) for part in _BREAKABLE.findall(row.arm))
+    return enclosed("span", name) + against + said
 
 
 def _verdict_cell(row: Decision) -> str:
     rank = element("small", f"place {row.rank} among those that pass") if row.rank else ""
-    reasons = "".join(element("small", reason) for reason in row.reasons)
-    return _word(row.verdict) + rank + reasons
+    # what a question says stands in its own cell
+    own = [reason for reason in row.reasons if reason.split(":")[0] not in row.questions]
+    reasons = "".join(element("small", reason) for reason in own)
+    word = _word(row.verdict) if row.verdict else element("span", "not judged")
+    return word + rank + reasons
 
 
 def _word(verdict: str) -> str:
@@ -73,7 +103,7 @@ def _word(verdict: str) -> str:
 
 def _question(shown: Shown | None) -> str:
     if shown is None:
-        return element("span", "not asked")
+        return element("span", "–")
     word = _word(shown.verdict) if shown.verdict else ""
-    reason = element("small", shown.reason) if shown.reason and shown.verdict != "pass" else ""
+    reason = element("small", shown.reason) if shown.reason else ""
     return word + element("span", in_words(shown)) + reason

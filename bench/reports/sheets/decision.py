@@ -20,6 +20,7 @@ from bench.reports.decision import (
     decisions,
     defined,
     in_words,
+    question_titles,
 )
 from bench.reports.layout import STRONG_FONT, TableRange, heading, put, write_frame
 from bench.reports.scale import score_limits
@@ -39,7 +40,7 @@ _COLUMNS = {
     **_COSTS,
     "words": Column("In words", "@"),
 }
-_WIDTHS = {"arm": 30.0, "verdict": 17.0, **dict.fromkeys(QUESTIONS, 19.0), **dict.fromkeys(_COSTS, 9.0),
+_WIDTHS = {"arm": 30.0, "verdict": 17.0, **dict.fromkeys(QUESTIONS, 22.0), **dict.fromkeys(_COSTS, 9.0),
            "words": 46.0}  # fmt: skip
 _NUMBERS = {
     "arm": Column("Arm", "@"),
@@ -65,7 +66,8 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     hidden += [name for name in _COSTS if frame[name].isna().all()]
     frame = frame.drop(columns=hidden)
     row = heading(sheet, f"Decision on run {data.manifest.run_id}", _notes(data))
-    where = write_frame(sheet, frame, row, columns=_COLUMNS, widths=_WIDTHS)
+    titles = {name: Column(title, "@") for name, title in question_titles(data).items()}
+    where = write_frame(sheet, frame, row, columns=_COLUMNS | titles, widths=_WIDTHS)
     if data.gate is not None:
         _ink(sheet, where, rows)
     kept = (sheet.freeze_panes, sheet.auto_filter.ref, sheet.page_setup.fitToWidth)
@@ -89,7 +91,9 @@ def _notes(data: ReportInput) -> list[str]:
         "– is undefined.",
     ]
     notes += _reading(data)
-    if not any(article.label or article.reference_score is not None for article in data.articles):
+    if data.gate is None and not any(
+        article.label or article.reference_score is not None for article in data.articles
+    ):
         notes.append("No article has a label: this is agreement with the baseline, not correctness.")
     return notes
 
