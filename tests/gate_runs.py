@@ -28,7 +28,7 @@ Scores = Sequence[Sequence[float | Outcome]]
 
 def steady(
     n_articles: int = 40, iterations: int = 15, seed: int = 1, shift: float = 0.0
-) -> list[list[float]]:
+) -> list[list[float | Outcome]]:
     """An arm that answers with little noise, the same articles for every seed."""
     centres = np.linspace(-0.8, 0.8, n_articles)[:, None] + shift
     noise = 0.05 * np.random.default_rng(seed).standard_normal((n_articles, iterations))

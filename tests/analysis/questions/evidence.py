@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis import questions
 from bench.analysis.cells import build_grid
-from bench.analysis.frames import prepared
+from bench.analysis.frames import FloatArray, prepared
 from bench.analysis.questions import Evidence
 from bench.analysis.questions.valid import pooled_icc
 from bench.config import GateConfig
@@ -46,7 +46,7 @@ def asked(name: str, candidate: Scores, baseline: Scores, **fields: Any) -> dict
 
 
 def around(
-    centres: Sequence[float], noise: float = 0.0, iterations: int = 4, seed: int = 0
+    centres: Sequence[float] | FloatArray, noise: float = 0.0, iterations: int = 4, seed: int = 0
 ) -> list[list[float]]:
     """Answers around each article's centre."""
     rng = np.random.default_rng(seed)
