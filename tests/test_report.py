@@ -70,6 +70,7 @@ def report(folder: Path, **options: Any) -> ReportResult:
 def test_a_run_becomes_its_tables_on_disk():
     result = report(write_run())
     names = {"cells", "arms", "pairs", "drift", "anova", "variance", "failures", "iterations", "accuracy"}
+    names |= {"agreement", "interaction"}
     assert set(result.tables) == {path.stem for path in result.paths} == names
     with Path("reports/r/tables/arms.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -177,6 +178,24 @@ def test_comparisons_come_from_the_present_config_and_not_from_the_manifest():
 def test_compare_takes_short_forms():
     pairs = report(write_run(), compare=[("base/fp16", "q8_0")]).tables["pairs"]
     assert pairs["arm_a"].tolist() == [SPECS[1].arm]
+
+
+def test_a_configured_pair_without_its_arm_is_named_and_left_out():
+    result = report(write_run(), config=config(comparisons=(("int2", "q8_0"),)))
+    assert len(result.tables["pairs"]) == 1
+    assert any("int2 with q8_0 is left out: this run has no arm int2" in note for note in result.notes)
+
+
+def test_what_an_earlier_report_left_is_removed_and_other_files_are_not():
+    folder = write_run()
+    report(folder)
+    stale, other = Path("reports/r/tables/old.csv"), Path("reports/r/tables/mine.txt")
+    stale.write_text("x")
+    other.write_text("x")
+    written = report(folder).paths
+    assert not stale.exists()
+    assert other.exists()
+    assert all(path.exists() for path in written)
 
 
 def test_an_unknown_arm_is_named_with_those_there_are():

@@ -31,7 +31,7 @@ def profile_interval(n_valid: IntArray, n_measured: IntArray) -> tuple[FloatArra
 
     Unit: the article. The likelihood ratio is compared with the square of Student's t instead of
     chi-squared's 3.84, because few articles are told apart less well (Wilson's and the t interval on
-    the logit were compared with it in benchmarks/statistics.py; this one covers best).
+    the logit were compared with it in benchmarks/intervals.py; this one covers best).
     Undefined (NaN): fewer than two articles, or all or no answers valid.
     Checked against a direct maximisation with scipy's betabinom, 1e-6, and by simulation.
     """

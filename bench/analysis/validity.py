@@ -24,7 +24,7 @@ def valid_rates(grid: Grid) -> pd.DataFrame:
 
     Unit: the article as a cluster of answers. Method, in `valid_ci_method`:
     `beta_binomial_profile` where some fail (see `bench.analysis.beta_binomial`): of the intervals tried in
-    `benchmarks/statistics.py` the one that covers best;
+    `benchmarks/intervals.py` the one that covers best;
     `exact_independent`: two-sided Clopper-Pearson on n where all or none are valid (the intraclass
     correlation does not exist there, so answers count as independent: see `valid_worst_low`);
     `not_testable`: one article with some failures. `valid_worst_low` is the one-sided 95 % bound when

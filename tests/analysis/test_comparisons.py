@@ -98,3 +98,24 @@ def test_another_configured_pair_is_custom_and_there_once():
 def test_an_unknown_arm_is_an_error():
     with pytest.raises(ValueError, match="nowhere"):
         make_comparisons(arms("base/q4"), [("base/q4", "nowhere")])
+
+
+def test_an_arm_that_repeats_another_is_compared_with_it_and_with_nothing_else():
+    repeat = {"arm": "again", "variant": "base", "quant": "q4", "repeat_of": "base/q4"}
+    frame = pd.concat([arms("base/fp16", "base/q4", "tuned/q4"), arm_rows(repeat)], ignore_index=True)
+    assert triples(make_comparisons(frame, [])) == [
+        ("quantization", "base/q4", "base/fp16"),
+        ("fine_tuning", "tuned/q4", "base/q4"),
+        ("aa", "again", "base/q4"),
+    ]
+
+
+def test_a_repeat_of_the_baseline_is_not_a_second_baseline():
+    repeat = {"arm": "again", "variant": "base", "quant": "fp16", "repeat_of": "base/fp16"}
+    frame = pd.concat([arm_rows(repeat), arms("base/fp16", "base/q4")], ignore_index=True)
+    assert set(baseline_arms(frame).values()) == {"base/fp16"}
+    assert triples(make_comparisons(frame, []))[-1] == ("aa", "again", "base/fp16")
+
+
+def test_a_repeat_of_an_arm_that_is_not_there_is_compared_with_nothing():
+    assert make_comparisons(arm_rows({"arm": "again", "repeat_of": "gone"}), []) == []

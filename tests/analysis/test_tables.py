@@ -177,3 +177,28 @@ def test_the_same_frames_give_the_same_tables():
     first, second = tables(scores, other), tables(scores, other)
     for name, table in first.items():
         pd.testing.assert_frame_equal(table, second[name])
+
+
+def test_repeats_of_an_arm_are_in_no_group_table_and_have_their_own_correction():
+    arms = arm_rows(
+        {"arm": "fp16"}, {"arm": "q4", "quant": "q4"}, {"arm": "aa", "quant": "q4", "repeat_of": "q4"}
+    )
+    generator = np.random.default_rng(5)
+    parts = [
+        sample_rows(arm, {f"a{i}": generator.normal(0, 0.3, 3).tolist() for i in range(6)})
+        for arm in arms["arm"]
+    ]
+    made = build_tables(pd.concat(parts), arms)
+    assert made["pairs"]["kind"].tolist() == ["quantization", "aa"]
+    assert made["pairs"]["n_corrected"].tolist() == [1, 1]
+    assert made["anova"]["n_arms"].tolist() == [2]
+    assert len(made["arms"]) == 3
+
+
+def test_one_failure_against_none_has_a_finite_difference_and_error():
+    made = tables({"a": [0.1] * 4, "b": [0.2] * 4}, {"a": [0.1] * 4, "b": [0.2, 0.2, 0.2, nan]})
+    row = made["pairs"].iloc[0]
+    assert (row["valid_difference"], row["valid_difference_se"]) == (0.125, 0.125)
+    rates = made["arms"].set_index("arm")
+    assert rates["valid_ci_method"].tolist() == ["exact_independent", "beta_binomial_profile"]
+    assert (rates["valid_ci_low"] < rates["valid_rate"]).all()
