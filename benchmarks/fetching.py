@@ -2,8 +2,8 @@
 
     python benchmarks/fetching.py [--pages 200] [--hosts 4] [--delay-ms 50] [--per-host-s 0.5] [--json]
 
-In: nothing; the site is on loopback and made up. Out: seconds, the least possible seconds (turns of the busiest
-host, robots.txt included, times the pace), and their ratio (the aim is at most 2). Pages are extracted too.
+In: nothing; the site is on loopback and made up. Out: seconds, the least possible seconds (the turns of the
+busiest host, robots.txt included, times the pace), and their ratio: the aim is at most 2. Pages are read too.
 """
 
 from __future__ import annotations

@@ -41,7 +41,21 @@ def test_a_whole_site_is_collected_and_every_page_accounted_for(site, settings):
         "/empty": page(EMPTY["headline"]),
         "/copy": page(article_html(1).replace("The Daily", "The Weekly")),
     }
-    names = ["good", "latin", "moved", "private", "403", "404", "slow", "endless", "forbidden", "paywall", "wall", "empty", "copy"]
+    names = [
+        "good",
+        "latin",
+        "moved",
+        "private",
+        "403",
+        "404",
+        "slow",
+        "endless",
+        "forbidden",
+        "paywall",
+        "wall",
+        "empty",
+        "copy",
+    ]
     site.answers["/feed"] = page(
         feed_xml([site.url(f"/{n}") for n in names]), content_type="application/rss+xml"
     )

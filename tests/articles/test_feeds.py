@@ -67,7 +67,7 @@ def _with_doctype(subset: str, title: str, before: str = "") -> str:
 
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
-BOMBS = {
+BOMBS: dict[str, str | bytes] = {
     "laughs": _with_doctype(f'<!ENTITY l0 "lol">{LAUGHS}', "&l11;"),
     "laughs_declared": '<?xml version="1.0"?>' + _with_doctype(f'<!ENTITY l0 "lol">{LAUGHS}', "&l11;"),
     "quadratic": _with_doctype(f'<!ENTITY a "{"a" * 50_000}">', "&a;" * 20_000),

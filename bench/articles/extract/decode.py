@@ -48,7 +48,7 @@ _AS_BROWSERS_DO = {
 _NEVER = {"utf-7", "unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined", "mbcs", "oem"}
 
 
-_CONTROLS = dict.fromkeys(set(range(0x20)) - {0x09, 0x0A, 0x0C, 0x0D})
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]+")
 
 
 def decoded(content: bytes, content_type: str | None = None) -> str:
@@ -119,5 +119,5 @@ def _guessed(content: bytes, claimed: list[str]) -> str:
 
 def _clean(text: str) -> str:
     """`text` without control characters; a surrogate that a codec let through becomes the replacement."""
-    text = text.translate(_CONTROLS)
+    text = _CONTROLS.sub("", text)
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
