@@ -1,4 +1,4 @@
-"""`bench report`: tables, workbook and heatmaps of a run, and what they say on the terminal.
+"""`bench report`: tables, workbook, page and heatmaps of a run, and what they say on the terminal.
 
 In: a run's name. Out: a table and plain sentences (or `--json`) on stdout, the written paths on stderr.
 """
@@ -28,7 +28,9 @@ WIDTH = 140
 
 def command(
     run: Annotated[str, typer.Argument(help="Name or folder of a run, or `latest`.")] = "latest",
-    only: Annotated[str | None, typer.Option(help="Write only these: csv, xlsx, png (by comma).")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Write only these: csv, xlsx, png, html (by comma).")
+    ] = None,
     compare: Annotated[
         list[str] | None, typer.Option(metavar="A::B", help="Compare two more arms, A minus B.")
     ] = None,
@@ -37,7 +39,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A summary as JSON on stdout.")] = False,
 ) -> None:
-    """Turn a run into tables, a workbook and heatmaps."""
+    """Turn a run into tables, a workbook, a page and heatmaps."""
     from bench.config import load_config
     from bench.report import make_report
     from bench.store import find_run
