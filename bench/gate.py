@@ -92,9 +92,14 @@ def chosen(result: GateResult, patterns: Sequence[str] = (), *, family_wise: boo
     wanted = {arm for pattern in patterns for arm in fitting_arms(pattern, known)} if patterns else set(known)
     baselines = {arm.baseline for arm in result.arms if arm.arm in wanted}
     kept = tuple(arm for arm in result.arms if arm.arm in wanted | baselines)
-    return ranked(
-        result.model_copy(update={"arms": _corrected(kept, family_wise), "family_wise": family_wise})
-    )
+    only = {arm.baseline for arm in kept if arm.baseline}
+    only |= {arm.arm for arm in kept if arm.verdict == "baseline"}
+    update = {
+        "arms": _corrected(kept, family_wise),
+        "family_wise": family_wise,
+        "baseline": next(iter(only)) if len(only) == 1 else result.baseline,
+    }
+    return ranked(result.model_copy(update=update))
 
 
 def fitting_arms(pattern: str, arms: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from bench.config import Config
 from bench.errors import UsageError
-from bench.gate import judge_run
+from bench.gate import chosen, judge_run
 from bench.records import LoadedModel, Outcome
 from tests.builders import spec
 from tests.gate_runs import steady, write_run
@@ -88,6 +88,7 @@ def test_an_arm_asked_for_is_the_baseline_of_every_group():
     a, b, c = (found.arm for found in specs.values())
     assert baselines(judge_run(folder)) == {a: None, b: None, c: b}
     assert judge_run(folder).baseline == "fp16"
+    assert chosen(judge_run(folder), [c]).baseline == b
     result = judge_run(folder, baseline="base/fp16")
     assert (baselines(result), result.baseline) == ({a: None, b: a, c: a}, a)
 
