@@ -12,8 +12,9 @@ Found with 1,000 runs and seed 5. Identical arms are failed in at most 0.7 % of 
 40 x 5; by family they pass in 0 % at 20 x 5 (validity alone needs more), 15 to 86 % at 40 x 5 and 95 to
 100 % at 40 x 15. Past a margin, the question passes in at most 4.8 % for the mean, 1.6 % for rms and 4.8 %
 for doubled variance (5.7 % past the absolute rule at 20 x 5); for the drop of validity in at most 0.8, 5.3
-and 9.0 % at an ICC of 0.1, 0.3 and 0.6, because a run with few failing articles cannot see an ICC above the 0.2 that is assumed; for labels, whose t bound
-over few, skewed articles is short, in 7 to 17 %. An arm that passes such a margin by label flips alone is
+and 9.0 % at an ICC of 0.1, 0.3 and 0.6, because a run with few failing articles
+cannot see an ICC above the 0.2 that is assumed; for labels, whose t bound over few, skewed articles is
+short, in 7 to 17 %. An arm that passes such a margin by label flips alone is
 stopped by the other questions: flips move scores.
 """
 
