@@ -44,6 +44,7 @@ def labels(found) -> list[str]:
 def _label(verdict) -> str:
     if verdict.outcome is not Outcome.VALID:
         return "not valid"
+    assert TASK.answer.label_thresholds is not None
     low, high = TASK.answer.label_thresholds
     score = verdict.answer[TASK.answer.score]
     return "negative" if score < low else "positive" if score > high else "neutral"

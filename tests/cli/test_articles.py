@@ -92,7 +92,8 @@ def test_a_hostile_page_cannot_steer_the_terminal():
     [
         (("extract", "nowhere.html"), UsageError), (("fetch", "--url", "x", "--feed", "y"), UsageError),
         (("freeze", "yahoo", "--path", "a.txt"), UsageError), (("show", "nothing"), ConfigError),
-        (("fetch", "--source", "yahoo"), ConfigError), (("fetch", "--url", "x", "--max-age-days", "-1"), UsageError),
+        (("fetch", "--source", "yahoo"), ConfigError),
+        (("fetch", "--url", "x", "--max-age-days", "-1"), UsageError),
     ],
 )  # fmt: skip
 def test_a_mistake_is_a_usage_error(arguments, error):
