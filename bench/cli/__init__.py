@@ -13,7 +13,7 @@ HELP = "Which quantization of which model may I ship for this structured-output 
 SUMMARIES = {
     "init": "Write a commented config.yaml and its JSON schema.",
     "run": "Measure every arm on the same articles, N times.",
-    "report": "Turn a run into tables, a workbook and heatmaps.",
+    "report": "Turn a run into tables, a workbook, a page and heatmaps.",
     "gate": "Say which arms may be deployed, by margins and their uncertainty.",
     "approve": "Sign off an arm, bound to the run, report and verdict reviewed.",
     "compare": "Compare the same arms in two runs that asked the same questions.",
