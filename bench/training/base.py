@@ -58,7 +58,9 @@ def step_batches(recipe: BaseRecipe, seed: int, avoid: frozenset[str], encoder: 
         per_step = phase.sequences_per_step
         n_steps = max(1, phase.tokens // (per_step * phase.sequence_tokens))
         shape = (n_steps * per_step, phase.sequence_tokens + 1)
-        ids = sequences(seed, f"base-{index}", avoid, encoder, shape, phase.conversations, phase.general)
+        ids = sequences(
+            seed, f"base-{index}", avoid, encoder, shape, phase.conversations, phase.general, phase.marks
+        )
         batches += [ids[i * per_step : (i + 1) * per_step] for i in range(n_steps)]
     return batches
 

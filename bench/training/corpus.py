@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from bench.training.questions import conversation, records
+from bench.training.questions import conversation, records, tags
 from bench.training.stories import Story, note, story
 from bench.training.tokenizer import Encoder
 from bench.training.world import Scene
@@ -58,11 +58,16 @@ def _conversation_ids(rng: Random, avoid: frozenset[str], encoder: Encoder, leng
     return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
 
 
-def _short(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int) -> list[int]:
-    """Conversations about notes of a sentence or two, or about two short articles."""
-    if n_tokens > 400 and rng.random() < 0.5:
-        return _conversation_ids(rng, avoid, encoder, [60, rng.choice((60, 120))])
-    turns = conversation(rng, [note(rng, avoid) for _ in range(n_tokens // 60)])
+def _short(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int, marks: float) -> list[int]:
+    """A conversation about notes of a sentence or two, or about one or two short articles.
+
+    The shortest sequences hold one note only: with nothing else in sight, what its words mean for the
+    answer is learnt in a fraction of the steps.
+    """
+    if n_tokens > 200 and rng.random() < 0.5:
+        return _conversation_ids(rng, avoid, encoder, [60] * (n_tokens // 200))
+    ask, per_note = (tags, 40) if rng.random() < marks else (conversation, 70)
+    turns = ask(rng, [note(rng, avoid) for _ in range(max(1, n_tokens // per_note))])
     return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
 
 
@@ -82,8 +87,11 @@ def sequences(
     shape: tuple[int, int],
     share: float,
     general: float,
+    marks: float = 0.0,
 ) -> Tokens:
     """`shape` = (sequences, tokens) ids; `share` of the sequences begin with a conversation.
+
+    Of the conversations about notes, the share `marks` asks for one word only.
 
     The rest of each sequence is filled with documents, one after the other.
     """
@@ -95,7 +103,11 @@ def sequences(
     for row in range(n):
         ids: list[int] = []
         if rng.random() < share:
-            ids = _long(rng, avoid, encoder, width) if width > 1024 else _short(rng, avoid, encoder, width)
+            ids = (
+                _long(rng, avoid, encoder, width)
+                if width > 1024
+                else _short(rng, avoid, encoder, width, marks)
+            )
             ids.append(encoder.end_of_text)
         else:
             ids, rest = rest, []

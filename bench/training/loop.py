@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch is not followe
         parameter.add_(update, alpha=-group["lr"] * scale)
 
 
-def _orthogonal(matrix: Tensor, n_rounds: int = 4) -> Tensor:
+def _orthogonal(matrix: Tensor, n_rounds: int = 3) -> Tensor:
     """The nearest orthogonal matrix, roughly: the quintic iteration of the Muon paper."""
     x = matrix / (matrix.norm() + 1e-7)
     wide = x.shape[0] <= x.shape[1]

@@ -69,6 +69,16 @@ Value = Callable[[Story], Any]
 Form = Callable[[Story], str]
 
 
+def tags(rng: Random, stories: list[Story]) -> list[Turn]:
+    """A conversation that marks each text with one word: the shortest way to say which side it takes."""
+    words, bare = rng.choice(_TONE_WORDS), rng.random() < 0.5
+    turns = [Turn("system", f"Mark each text: {', '.join(words)}.")]
+    for item in stories:
+        asked = item.text if bare else f"{item.subject.name}: {item.text}"
+        turns += [Turn("user", asked), Turn("assistant", words[_place(item)])]
+    return turns
+
+
 def conversation(rng: Random, stories: list[Story]) -> list[Turn]:
     """One conversation: perhaps a system turn, then question and answer for each story."""
     form, described = _form(rng)

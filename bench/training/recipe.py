@@ -65,6 +65,8 @@ class Phase(Record):
     """Tokens of this phase in all."""
     conversations: float = Field(0.5, ge=0, le=1)
     """Share of the sequences that begin with a conversation."""
+    marks: float = Field(0.0, ge=0, le=1)
+    """Share of one-word answers among the conversations about notes."""
     general: float = Field(0.3, ge=0, le=1)
     """Share of general prose among the plain documents."""
 
