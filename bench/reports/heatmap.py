@@ -110,8 +110,8 @@ def agreement_picture(data: ReportInput) -> Picture | None:
         return None
     return Picture(
         title="Agreement of labels between arms",
-        subtitle=f"run {data.manifest.run_id}; two answers to one article, over articles; on the diagonal two answers "
-        "of one arm; agreement is not correctness",
+        subtitle=f"run {data.manifest.run_id}; two answers to one article, over articles; on the diagonal "
+        "two answers of one arm; agreement is not correctness",
         unit="probability of the same label",
         colours="cividis",
         scale=Scale(0.0, 1.0),

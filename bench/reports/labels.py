@@ -19,9 +19,16 @@ _MAX_GROUP_LINES = 5
 _PIECE = re.compile(r"[^\s\-_./]+[\s\-_./]*|[\s\-_./]+")
 
 
+def article_name(article: Article) -> str:
+    """What a reader knows an article by: its title, else its text, else its address, else its id."""
+    known = (article.title, article.text, article.url)
+    return next((_telling(text.strip()) for text in known if text and text.strip()), article.id)
+
+
 def article_label(article: Article) -> str:
     """An article's title, else the beginning of its text, with its id's first digits."""
-    name = drawable(shortened(_telling(article.title or article.text), 2 * _ARTICLE_CHARS))
+    name = article_name(article)
+    name = "" if name == article.id else drawable(shortened(name, 2 * _ARTICLE_CHARS))
     return f"{shortened(name, _ARTICLE_CHARS)}  {article.id[:4]}".strip()
 
 

@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 from bench.records import Article, Outcome
 from bench.reports import ReportInput
 from bench.reports.answers import LIMIT, Row, by_article, telling
+from bench.reports.labels import article_name
 from bench.reports.measures import View, views
-from bench.reports.text import visible
+from bench.reports.text import shortened, visible
 
 _STOPS = 9
+_TITLE_CHARS = 160
 _OUTCOMES = [outcome.value for outcome in Outcome]
 
 
@@ -114,8 +116,9 @@ def _article(article: Article) -> dict[str, Any]:
     entity = article.entity
     return {
         "id": article.id,
-        "title": visible(article.title or ""),
-        "text": visible(article.text),
+        "title": visible(shortened(article_name(article), _TITLE_CHARS)),
+        "text": visible(article.text) or "The run has no text of this article.",
+        "url": visible(article.url or ""),
         "about": visible(entity.name) if entity else None,
         "label": visible(article.label) if article.label else None,
         "reference": _number(article.reference_score),

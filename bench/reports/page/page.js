@@ -119,7 +119,7 @@
 
   const nameOf = (article) => {
     const one = run.articles[article];
-    return (one.title || one.text.slice(0, 120) || one.id).trim();
+    return one.title || one.id;
   };
 
   function draw() {
@@ -204,7 +204,7 @@
       one.reference !== null && `reference score ${one.reference}`,
       `${measure.title}: ${value === null ? "undefined" : number(value, measure.digits)}`];
     $("detail-about").textContent = about.filter(Boolean).join(" · ");
-    $("detail-text").textContent = one.text;
+    $("detail-text").textContent = [one.url, one.text].filter(Boolean).join("\n\n");
     $("left-arm").textContent = run.arms[arm].arm;
     const other = run.arms[arm].baseline ?? run.arms.findIndex((_, index) => index !== arm);
     $("other").replaceChildren(...run.arms.map((two, index) => make("option", two.arm, { value: index })));

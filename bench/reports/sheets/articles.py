@@ -10,6 +10,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from bench.records import Article
 from bench.reports import ReportInput
 from bench.reports.columns import SCORE, Column
+from bench.reports.labels import article_name
 from bench.reports.layout import DIVERGING, colour_scale, heading, write_frame
 from bench.reports.scale import arms_in_order, score_limits
 from bench.reports.text import shortened
@@ -61,7 +62,7 @@ def _about(article: Article) -> dict[str, Any]:
     name = None if entity is None else f"{entity.name} ({entity.ticker})" if entity.ticker else entity.name
     return {
         "article": article.id,
-        "title": article.title,
+        "title": article.title or shortened(article_name(article), 90),
         "beginning": shortened(article.text, _BEGINNING_CHARS),
         "entity": name,
         "label": article.label,

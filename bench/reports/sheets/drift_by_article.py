@@ -8,6 +8,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.reports import ReportInput
 from bench.reports.columns import Column
+from bench.reports.labels import article_name
 from bench.reports.layout import DIVERGING, colour_scale, heading, write_frame
 from bench.reports.text import shortened
 
@@ -30,7 +31,7 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     wide = keyed.pivot(index="article_id", columns="pair", values="difference")[list(dict.fromkeys(pair))]
     order = [article for article in data.manifest.article_ids if article in wide.index]
     wide = wide.reindex([*order, *sorted(set(wide.index) - set(order))])
-    titles = {a.id: shortened(a.title or a.text, 90) for a in data.articles}
+    titles = {a.id: shortened(article_name(a), 90) for a in data.articles}
     frame = wide.reset_index()
     frame.insert(0, "title", [titles.get(article, article) for article in frame["article_id"]])
     pairs = list(wide.columns)

@@ -11,8 +11,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 from bench.records import Outcome
 from bench.reports import ReportInput
 from bench.reports.columns import COUNT, Column
+from bench.reports.labels import article_name
 from bench.reports.layout import STRONG_FONT, colour_scale, heading, put, write_frame
 from bench.reports.scale import arms_in_order
+from bench.reports.text import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +74,7 @@ def _write_counts(sheet: Worksheet, failures: pd.DataFrame, row: int, data: Repo
 
 def _texts(data: ReportInput) -> list[dict[str, Any]]:
     by_arm: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    titles = {article.id: article.title or article.id for article in data.articles}
+    titles = {article.id: shortened(article_name(article), 90) for article in data.articles}
     for sample in data.invalid:
         rows = by_arm[str(sample.get("arm"))]
         if len(rows) < MAX_TEXTS:

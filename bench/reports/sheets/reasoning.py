@@ -9,8 +9,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.reports import ReportInput
 from bench.reports.columns import COUNT, SCORE, Column
+from bench.reports.labels import article_name
 from bench.reports.layout import heading, write_frame
 from bench.reports.scale import arms_in_order
+from bench.reports.text import shortened
 
 TITLE = "Reasoning"
 ORDER = 85
@@ -42,7 +44,7 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
 
 
 def _rows(data: ReportInput) -> list[dict[str, Any]]:
-    titles = {article.id: article.title or article.text[:80] for article in data.articles}
+    titles = {article.id: shortened(article_name(article), 90) for article in data.articles}
     order = {article: index for index, article in enumerate(data.manifest.article_ids)}
     places = arms_in_order(data.manifest, [str(sample.get("arm")) for sample in data.valid])
     rank = {place.arm: index for index, place in enumerate(places)}
