@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openpyxl.cell import Cell
 from openpyxl.formatting.rule import ColorScaleRule
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+from openpyxl.styles.cell_style import StyleArray
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.header_footer import HeaderFooterItem, _HeaderFooterPart
 from openpyxl.worksheet.properties import PageSetupProperties
@@ -63,21 +65,48 @@ def put(sheet: Worksheet, row: int, col: int, value: Any, number_format: str | N
     """Write one value as text, number, boolean or nothing; undefined values leave the cell empty."""
     cell = sheet.cell(row, col)
     assert isinstance(cell, Cell)
-    cell.font = BODY_FONT
     stored = _storable(plain(value))
+    _set_value(cell, stored)
+    cell.font = BODY_FONT
     if isinstance(stored, str):
-        cell.value = workbook_text(stored)
-        cell.data_type = "s"  # openpyxl reads `=...` as a formula and `#N/A` as an error
         cell.quotePrefix = starts_formula(stored)  # it stays text when somebody edits it
         cell.alignment = Alignment(
             horizontal="left", vertical="top", wrap_text=True, indent=0 if col == 1 else 1
         )
     elif stored is not None:
-        cell.value = stored
         cell.alignment = Alignment(vertical="top")
         if number_format and not isinstance(stored, bool):
             cell.number_format = number_format
     return cell
+
+
+def _set_value(cell: Cell, stored: str | int | float | bool | None) -> None:
+    if isinstance(stored, str):
+        cell.value = workbook_text(stored)
+        cell.data_type = "s"  # openpyxl reads `=...` as a formula and `#N/A` as an error
+    elif stored is not None:
+        cell.value = stored
+
+
+class _Column:
+    """Writes one column's cells. Building a style is slow: cells of one kind share the first one's."""
+
+    def __init__(self, sheet: Worksheet, index: int, number_format: str) -> None:
+        self._sheet, self._index, self._format = sheet, index, number_format
+        self._styles: dict[tuple[type, bool], StyleArray] = {}
+
+    def write(self, row: int, value: Any) -> None:
+        stored = _storable(plain(value))
+        kind = (type(stored), isinstance(stored, str) and starts_formula(stored))
+        known = self._styles.get(kind)
+        if known is None:
+            cell = put(self._sheet, row, self._index, value, self._format)
+            cell.border = RULE
+            self._styles[kind] = cell._style  # type: ignore[attr-defined]
+            return
+        cell = self._sheet.cell(row, self._index)  # type: ignore[assignment]
+        _set_value(cell, stored)
+        cell._style = copy(known)  # type: ignore[attr-defined]
 
 
 def _storable(value: str | int | float | bool | None) -> str | int | float | bool | None:
@@ -118,8 +147,9 @@ def write_frame(
         width = max((widths or {}).get(name) or _width(how.title, values), _set_width(sheet, letter))
         sheet.column_dimensions[letter].width = width
         _write_header(sheet, row, index, how.title, naive=name.startswith("naive_"), text=_has_text(values))
+        cells = _Column(sheet, index, how.number_format)
         for offset, value in enumerate(values):
-            put(sheet, row + 1 + offset, index, value, how.number_format).border = RULE
+            cells.write(row + 1 + offset, value)
             lines[offset] = max(lines[offset], _n_lines(value, width))
     for offset, count in enumerate(lines):
         # without a height of its own, not every program makes a row as high as its wrapped text
