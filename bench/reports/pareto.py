@@ -25,6 +25,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#
 _MARKERS = "osD^vP*Xh<>p"
 _MANY = 24
 """With more arms than this only those on a front are named."""
+_MOST_NAMES = 40
+"""More names than this would hide each other: then there are none."""
 
 
 class Point(NamedTuple):
@@ -146,7 +148,7 @@ def _draw_panel(
         axes.plot(x, y, color=colour, linewidth=1.0, alpha=0.6, zorder=2)
         axes.scatter(x, y, s=110, facecolors="none", edgecolors=colour, linewidths=1.2, zorder=2)
     named = points if len(points) <= _MANY else [point for kept, _ in fronts for point in kept]
-    for point in named:
+    for point in named if len(named) <= _MOST_NAMES else ():
         axes.annotate(
             drawable(point.place.quant), (point.cost, point.quality),
             xytext=(6, 5 if groups.index(point.place.group) % 2 else -9),  # two groups seldom hide each other
