@@ -11,7 +11,7 @@ import json
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -193,6 +193,8 @@ class Config(Record):
     """What is read."""
     iterations: int = Field(15, ge=1, le=10_000)
     """How often each arm answers each article."""
+    width: Annotated[int, Field(ge=1, le=254)] | Literal["auto"] = 16
+    """Answers decoded together, the same for every arm; `auto` chooses once for the run."""
     sampling: Sampling = Sampling()
     """How tokens are drawn, the same for every arm."""
     stop_after_failures: int = Field(10, ge=1)

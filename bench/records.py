@@ -353,6 +353,8 @@ class ArmRecord(Record):
     """Answers decoded so far."""
     decode_s: float = 0.0
     """Seconds they took together, loading left out; with `n_decoded` it gives the throughput."""
+    n_after_resume: int = 0
+    """How many of them were decoded after a resume: they may differ from an unbroken run's at near-ties."""
     source_name: str | None = None
     """The folder it was imported from, where it was."""
 
@@ -392,7 +394,7 @@ class Manifest(Record):
     arms: tuple[ArmRecord, ...]
     """The arms, in order."""
     decode_width: int = 1
-    """Sequences decoded together, the same for all arms."""
+    """Answers decoded together, the same for all arms."""
     revisions: tuple[Revision, ...] = ()
     """What was added when."""
     started_at: datetime

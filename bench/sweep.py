@@ -38,6 +38,7 @@ from bench.records import (
     Sample,
 )
 from bench.validation import judge
+from bench.width import resolved_width
 
 
 class Plan(NamedTuple):
@@ -50,8 +51,8 @@ class Plan(NamedTuple):
     """The arms, with the digests of their models."""
     iterations: int
     """Repeats per arm and article: 1 at temperature 0 unless greedy repeats are asked for."""
-    width: int
-    """Sequences decoded together, the same for every arm."""
+    width: int | None
+    """Answers decoded together, the same for every arm; None until the run chooses it."""
 
     @property
     def n_samples(self) -> int:
@@ -95,7 +96,12 @@ def plan(config: Config) -> Plan:
     sampling = config.sampling
     greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
     result = Plan(
-        config, task, articles, _checked_arms(config), 1 if greedy_once else config.iterations, width=1
+        config,
+        task,
+        articles,
+        _checked_arms(config),
+        1 if greedy_once else config.iterations,
+        width=None if config.width == "auto" else config.width,
     )
     _refuse_equal_prompts(result)
     return result
@@ -140,7 +146,7 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
         article_ids=tuple(article.id for article in plan.articles),
         iterations=plan.iterations,
         arms=tuple(ArmRecord(arm=spec.arm, spec=spec) for spec in plan.arms),
-        decode_width=plan.width,
+        decode_width=plan.width or 1,
         revisions=(Revision(at=now, kind="created"),),
         started_at=now,
     )
@@ -151,6 +157,7 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
 
 def start(plan: Plan, root: Path, run_id: str | None = None, progress: Progress | None = None) -> Manifest:
     """Make a new run and measure it. Returns the finished manifest."""
+    plan = _with_width(plan)
     manifest = new_manifest(plan, run_id or new_run_id())
     with store.create_run(root, manifest, plan.articles) as writer:
         return _measure(writer, plan, progress or Silent())
@@ -159,6 +166,8 @@ def start(plan: Plan, root: Path, run_id: str | None = None, progress: Progress 
 def resume(plan: Plan, folder: Path, progress: Progress | None = None, *, extend: bool = False) -> Manifest:
     """Go on with a run: only what is missing is measured. With `extend`, what is new is added first."""
     with store.RunWriter(folder) as writer:
+        if plan.width is None:
+            plan = plan._replace(width=writer.manifest.decode_width)
         old, new = writer.manifest, new_manifest(plan, writer.manifest.run_id)
         merged = conditions.extended(old, new) if extend else conditions.resumed(old, new)
         known = {article.id: article for article in (*plan.articles, *writer.articles())}
@@ -172,7 +181,15 @@ def resume(plan: Plan, folder: Path, progress: Progress | None = None, *, extend
             n_samples_before=sum(1 for record in old.arms for _ in writer.samples(record.arm)),
         )
         writer.save_manifest(merged.model_copy(update={"revisions": (*merged.revisions, revision)}))
-        return _measure(writer, plan._replace(articles=articles), progress or Silent())
+        return _measure(writer, _with_width(plan._replace(articles=articles)), progress or Silent())
+
+
+def _with_width(plan: Plan) -> Plan:
+    """The plan with the width it runs at, which fits into memory for every arm."""
+    styles = {spec.prompt_style for spec in plan.arms}
+    prompts = {style: [plan.task.render(article, style) for article in plan.articles] for style in styles}
+    arms = [(spec, prompts[spec.prompt_style]) for spec in plan.arms]
+    return plan._replace(width=resolved_width(plan.width, arms, plan.config.sampling, plan.iterations))
 
 
 # ---------------------------------------------------------------- measure
@@ -204,7 +221,7 @@ def _measure_arm(writer: store.RunWriter, plan: Plan, spec: ModelSpec, progress:
         progress.arm_finished(spec.arm, None)
         return
     backend = backends.get(spec.backend)
-    session = backend.open(spec, plan.config.sampling, plan.task.answer, plan.width)
+    session = backend.open(spec, plan.config.sampling, plan.task.answer, writer.manifest.decode_width)
     began, n_decoded = time.perf_counter(), 0
     try:
         _refuse_other_model(spec, session.loaded)
@@ -212,10 +229,11 @@ def _measure_arm(writer: store.RunWriter, plan: Plan, spec: ModelSpec, progress:
             n_decoded += 1
             progress.sample(sample)
     finally:
+        resumed = bool(done) or len(writer.manifest.revisions) > 1
         decode_s = time.perf_counter() - began
         session.close()
         writer.finish_arm(spec.arm)
-        _record_arm(writer, spec.arm, session.loaded, n_decoded, decode_s)
+        _record_arm(writer, spec.arm, session.loaded, n_decoded, decode_s, resumed=resumed)
     progress.arm_finished(spec.arm, session.loaded)
 
 
@@ -274,7 +292,7 @@ def _refuse_other_model(spec: ModelSpec, loaded: LoadedModel) -> None:
 
 
 def _record_arm(
-    writer: store.RunWriter, arm: str, loaded: LoadedModel, n_decoded: int, decode_s: float
+    writer: store.RunWriter, arm: str, loaded: LoadedModel, n_decoded: int, decode_s: float, *, resumed: bool
 ) -> None:
     records = tuple(
         record
@@ -284,6 +302,7 @@ def _record_arm(
                 "loaded": loaded,
                 "n_decoded": record.n_decoded + n_decoded,
                 "decode_s": record.decode_s + decode_s,
+                "n_after_resume": record.n_after_resume + (n_decoded if resumed else 0),
             }
         )
         for record in writer.manifest.arms

@@ -7,7 +7,7 @@ of the server is a Completion with `error`, a mistake of the user a BenchError b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
@@ -51,8 +51,11 @@ class Session(Protocol):
 
     loaded: LoadedModel
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """One Answer per seed of every request, in any order; requests are taken as needed."""
+    def generate(self, requests: Iterable[Request], *, reuse: bool = True) -> Iterator[Answer]:
+        """One Answer per seed of every request, in any order; all requests may be read before the first.
+
+        Without `reuse` one answer is made after the other, and nothing computed for one serves another.
+        """
 
     def stream(self, request: Request) -> Iterator[str]:
         """The text of one answer to the request's first seed, piece by piece."""
@@ -75,6 +78,11 @@ class Backend(Protocol):
 
     def digest(self, spec: ModelSpec) -> str | None:
         """`sha256:...` of what the arm would load now; None where it cannot be known."""
+
+    def widest(
+        self, spec: ModelSpec, sampling: Sampling, prompts: Sequence[Prompt], iterations: int
+    ) -> int | None:
+        """Most answers to these prompts that fit into memory together, 0 if none; None: no limit known."""
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> Session:
         """Load the arm (warm-up included). Raises a BenchError with what to do."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +79,12 @@ class Backend:
         script = canonical_json([spec.ref, parse_options(Options, spec).model_dump(mode="json")])
         return f"sha256:{hashlib.sha256(script.encode('ascii')).hexdigest()}"
 
+    def widest(
+        self, spec: ModelSpec, sampling: Sampling, prompts: Sequence[Prompt], iterations: int
+    ) -> int | None:
+        """Nothing limits it."""
+        return None
+
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> FakeSession:
         """Begin a script; nothing is loaded."""
         self.check(spec, sampling)
@@ -98,7 +104,7 @@ class FakeSession:
         self._writer = _Writer(spec, schema)
         self._n_answers = 0
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def generate(self, requests: Iterable[Request], *, reuse: bool = True) -> Iterator[Answer]:
         """One Answer per seed, in the order asked."""
         for prompt, seeds in requests:
             prompt_tokens, text_of = self._prepare(prompt)

@@ -29,6 +29,8 @@ articles:
 
 iterations: 15              # answers of each arm to each article
 
+width: 16                   # answers decoded together, one number for all arms; auto chooses it once
+
 sampling:                   # the same for every arm; a backend that cannot honour one refuses
   temperature: 0.2          # 0 is greedy: one answer per article, unless allow_greedy_repeats
   top_p: 1.0                # 1.0 is off

@@ -32,6 +32,10 @@ def command(
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many articles.")] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(help="Answers decoded together: a number, or `auto`; instead of the config's."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
@@ -43,7 +47,7 @@ def command(
 
     if sum(option is not None for option in (run_id, resume, extend)) > 1:
         raise UsageError("--run-id, --resume and --extend exclude each other; give one of them")
-    plan = sweep.plan(_override(load_config(config), iterations, limit))
+    plan = sweep.plan(_override(load_config(config), iterations, limit, width))
     if dry_run:
         _print_plan(plan, as_json)
         return
@@ -83,8 +87,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _override(config: Config, iterations: int | None, limit: int | None) -> Config:
+def _override(config: Config, iterations: int | None, limit: int | None, width: str | None) -> Config:
     """The config with what the command line says instead; validated again as a whole."""
+    from pydantic import ValidationError
+
     from bench.config import Config
 
     data = config.model_dump(mode="json")
@@ -92,7 +98,12 @@ def _override(config: Config, iterations: int | None, limit: int | None) -> Conf
         data["iterations"] = iterations
     if limit is not None:
         data["articles"]["limit"] = limit
-    return Config.model_validate(data)
+    if width is not None:
+        data["width"] = int(width) if width.isdecimal() else width
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(f"--width {width}: a number from 1 to 254, or auto") from error
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -111,6 +122,7 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
             "iterations": plan.iterations,
             "n_cells": n_cells,
             "n_samples": plan.n_samples,
+            "width": plan.width,
             "expected_s": total,
         }
         typer.echo(json.dumps(summary, indent=2))

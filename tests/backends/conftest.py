@@ -20,9 +20,9 @@ def open_model(tiny_model):
     """Open an arm of the tiny model: `open_model(spec fields..., sampling=Sampling)`."""
     sessions = []
 
-    def opened(settings=None, schema=SCHEMA, path=tiny_model, **fields):
+    def opened(settings=None, schema=SCHEMA, path=tiny_model, width=1, **fields):
         session = backends.get("llama_cpp").open(
-            llama_spec(path, **fields), settings or sampling(), schema, 1
+            llama_spec(path, **fields), settings or sampling(), schema, width
         )
         sessions.append(session)
         return session

@@ -6,17 +6,22 @@ session that answers prompts. A file is checked in child processes before it is 
     gguf_check, gguf_read   what a file is, without trusting it          quants     names of quantizations
     catalogue               every model file below a folder
     probe                   whether engine and sandbox take it           hub        files from the hub
-    native                  the C library, silenced                      engine     prefill and decode
-    vocabulary, template    conversation -> tokens                       sampler    nothing left to defaults
-    session, answer_text    requests -> completions                      grammar    answers held to the schema
+    native                  the C library, silenced                      engine     prefill, fork, decode
+    vocabulary, template    conversation -> tokens                       batch      tokens of one decode
+    schedule                what is decoded when, and together           sampler    nothing left to defaults
+    session, answer_text    requests -> completions                      draw       all rows at once
+    grammar                 answers held to the schema
 
-Sequential for now: one answer at a time, whatever width is asked for is refused unless it is 1.
+The prefix that all prompts share is decoded once, each prompt's rest once, and `width` answers together.
+Recurrent and hybrid models cannot fork: their answers come one at a time, and `loaded` says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,12 +32,14 @@ from bench.backends import BackendState, parse_options
 from bench.backends.llama_cpp import gguf_check, hub
 from bench.backends.llama_cpp.threads import default_threads
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
-from bench.records import AnswerSchema, LoadedModel, ModelSpec, Sampling
+from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
 
 if TYPE_CHECKING:
+    from bench.backends.llama_cpp.batch import Tokens
     from bench.backends.llama_cpp.engine import Engine
     from bench.backends.llama_cpp.session import LlamaCppSession
     from bench.backends.llama_cpp.template import ChatTemplate
+    from bench.backends.llama_cpp.vocabulary import Vocabulary
 
 DISTRIBUTION = "llama-cpp-python"
 _REMEDY = 'pip install "bench[llama]"'
@@ -51,6 +58,8 @@ class Options(BaseModel):
     """Most prompt tokens taken in at once."""
     n_gpu_layers: int = Field(0, ge=-1, le=1000)
     """Layers on the GPU; -1 is all. Refused where the engine was built without one."""
+    tensor_split: tuple[float, ...] = ()
+    """Shares of the model for each GPU, e.g. [3, 1]; empty leaves it to the engine."""
     flash_attn: bool = False
     """Flash attention; slower than without on processors, and other rounding."""
     sha256: str | None = Field(None, pattern=r"^(sha256:)?[0-9a-f]{64}$")
@@ -95,14 +104,34 @@ class Backend:
             return options.wanted_digest
         return _verified_digest(_file(spec, options), spec, options)
 
+    def widest(
+        self, spec: ModelSpec, sampling: Sampling, prompts: Sequence[Prompt], iterations: int
+    ) -> int | None:
+        """The largest width whose context fits into memory; None where it lies on a GPU or is unknown."""
+        from bench.backends.llama_cpp import capacity
+        from bench.backends.llama_cpp.schedule import WIDEST
+
+        options = parse_options(Options, spec)
+        path = _file(spec, options)
+        summary = gguf_check.inspect(path)
+        if options.n_gpu_layers != 0 or summary.n_cache_values is None:
+            return None
+        n_free = capacity.free_cells(summary.n_cache_values, summary.file_bytes)
+        if capacity.cells_at_worst(sampling, iterations, WIDEST) <= n_free:
+            return WIDEST  # no need to look at the prompts
+        fitting = [
+            p for p in _tokenized(path, prompts) if len(p) + sampling.max_tokens <= sampling.context_tokens
+        ]
+        return capacity.widest(fitting, iterations, sampling.max_tokens, n_free)
+
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> LlamaCppSession:
         """Check the file again, load it and decode once to warm up."""
         from bench.backends.llama_cpp.grammar import answer_grammar
         from bench.backends.llama_cpp.memory import PeakMemory
+        from bench.backends.llama_cpp.sampler import new_grammar
         from bench.backends.llama_cpp.session import LlamaCppSession
 
-        if width != 1:
-            raise UsageError(f"llama_cpp decodes one sequence at a time; a width of {width} is not possible")
+        _refuse_width(width)
         options = parse_options(Options, spec)
         _refuse_settings(spec, sampling, options)
         grammar = answer_grammar(schema) if spec.output == "json_schema" else None
@@ -111,12 +140,12 @@ class Backend:
         digest = _verified_digest(path, spec, options)
         memory = PeakMemory()
         began = time.perf_counter()
-        engine = _load(path, spec, sampling, options)
+        engine = _load(path, spec, sampling, options, width)
         load_s = time.perf_counter() - began
         try:
-            template = _template(path, engine)
+            template = _template(path, engine.vocabulary)
             if grammar is not None:
-                engine.refuse_bad_grammar(grammar)
+                new_grammar(engine.vocabulary, grammar).close()
             loaded = LoadedModel(
                 digest=digest,
                 file_bytes=path.stat().st_size,
@@ -125,7 +154,7 @@ class Backend:
                 engine=f"{DISTRIBUTION} {provenance.package_version(DISTRIBUTION)}",
                 details=_details(path, sampling, options, engine, template),
             )
-            return LlamaCppSession(engine, template, sampling, loaded, memory, grammar)
+            return LlamaCppSession(engine, template, sampling, loaded, memory, grammar, width)
         except BaseException:
             engine.close()
             raise
@@ -154,6 +183,15 @@ def _refuse_settings(spec: ModelSpec, sampling: Sampling, options: Options) -> N
         raise UsageError(
             f"arm {spec.arm}: n_gpu_layers {options.n_gpu_layers}, but this llama.cpp was built without "
             "a GPU; set it to 0, or install a build for your GPU"
+        )
+
+
+def _refuse_width(width: int) -> None:
+    from bench.backends.llama_cpp.schedule import WIDEST
+
+    if not 1 <= width <= WIDEST:
+        raise UsageError(
+            f"a width of {width} is not possible; llama.cpp decodes 1 to {WIDEST} sequences together"
         )
 
 
@@ -192,25 +230,27 @@ def _verified_digest(path: Path, spec: ModelSpec, options: Options) -> str:
     return digest
 
 
-def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options) -> Engine:
+def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options, width: int) -> Engine:
     from bench.backends.llama_cpp.engine import Engine, EngineSettings
+    from bench.backends.llama_cpp.schedule import FIRST_ROW
 
     n_threads = options.n_threads or default_threads()
     settings = EngineSettings(
         context_tokens=sampling.context_tokens,
+        n_sequences=width + FIRST_ROW,
         n_threads=n_threads,
         n_threads_batch=options.n_threads_batch or n_threads,
-        n_batch=options.n_batch,
+        n_batch=max(options.n_batch, width),
         n_gpu_layers=options.n_gpu_layers,
+        tensor_split=options.tensor_split,
         flash_attn=options.flash_attn,
     )
     return Engine(path, str(path), settings)
 
 
-def _template(path: Path, engine: Engine) -> ChatTemplate:
+def _template(path: Path, tokens: Vocabulary) -> ChatTemplate:
     from bench.backends.llama_cpp.template import ChatTemplate
 
-    tokens = engine.vocabulary
     template = ChatTemplate(
         gguf_check.inspect(path).chat_template or "",
         tokens.text_of(tokens.bos),
@@ -219,6 +259,26 @@ def _template(path: Path, engine: Engine) -> ChatTemplate:
     )
     template.try_out()
     return template
+
+
+def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens]:
+    """The prompts as the model's tokens, its weights left alone; those its template refuses left out."""
+    import numpy as np
+
+    from bench.backends.llama_cpp.native import library, load_model
+    from bench.backends.llama_cpp.template import TemplateError
+    from bench.backends.llama_cpp.vocabulary import Vocabulary
+
+    model = load_model(path, str(path), vocabulary_only=True)
+    try:
+        vocabulary, found = Vocabulary(model), []
+        template = _template(path, vocabulary)
+        for prompt in prompts:
+            with contextlib.suppress(TemplateError):
+                found.append(np.array(vocabulary.tokenize(template.render_prompt(prompt)), np.int32))
+        return found
+    finally:
+        library().llama_model_free(model)
 
 
 def _details(
@@ -243,13 +303,20 @@ def _details(
         "chat_template_digest": summary.template_digest,
         "system_merged_into_user": template.system_merged,
         "settings": engine.settings._asdict(),
+        "answers_share_memory": engine.can_fork,
         "penalty_window_tokens": PENALTY_WINDOW_TOKENS,
-        "warnings": _warnings(summary, sampling, template),
+        "warnings": _warnings(summary, sampling, template, can_fork=engine.can_fork),
     }
 
 
-def _warnings(summary: gguf_check.GgufSummary, sampling: Sampling, template: ChatTemplate) -> list[str]:
+def _warnings(
+    summary: gguf_check.GgufSummary, sampling: Sampling, template: ChatTemplate, *, can_fork: bool
+) -> list[str]:
     found = []
+    if not can_fork:
+        found.append(
+            f"a {summary.architecture} model's memory cannot be shared: one answer at a time, none reused"
+        )
     trained = summary.context_tokens
     if trained is not None and trained < sampling.context_tokens:
         # not an overflow: that is decided by context_tokens alone, alike for all arms

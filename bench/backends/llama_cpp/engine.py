@@ -1,30 +1,34 @@
-"""One loaded model with one context: prefill a prompt once, decode an answer per seed.
+"""One loaded model with one context, in which several sequences share what they have in common.
 
-In: a model file, token ids, a seed. Out: token ids, one at a time. It knows no template, no text and
-no clock. Deliberately plain: one sequence, one token at a time; every answer to a prompt sees the
-same arithmetic, whatever came before.
+In: a model file; tokens with their places. Out: logits. It knows no template, no text, no sampling and
+no clock; what is decoded together and when is `schedule`'s to decide.
 
-- The memory is emptied and the prompt prefilled anew for every prompt, even where two prompts begin
-  alike: a prefix taken from memory changes the logits in the 7th digit, so the order of the articles
-  could change answers.
-- All but the last token of a prompt are prefilled once. Each answer then decodes the last one again,
-  so that the first answer and the fifteenth start from the same numbers.
-- Unified memory, flash attention off unless asked for: a raw context defaults to something else.
+- Unified memory, flash attention off unless asked for: a raw context defaults to something else, and
+  both decide how fast sequences with a common beginning are.
+- Sliding-window models keep the full window: a fork needs what lies outside of it.
+- The context is made anew when more room is needed than it has; its content is then lost.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from bench.backends.llama_cpp.batch import TokenBatch, Tokens
 from bench.backends.llama_cpp.native import forget_log, last_reason, library, load_model
-from bench.backends.llama_cpp.sampler import SamplerChain
 from bench.backends.llama_cpp.vocabulary import Vocabulary
 from bench.errors import ModelFileError
-from bench.records import Sampling
 
+Logits = npt.NDArray[np.float32]
+
+MOST_SEQUENCES = 256  # the engine's own limit
+ROOM_STEP_TOKENS = 256  # the engine rounds up to this
+WARM_UP_TOKENS = 32
 _DECODE_FAILURES = {
     1: "no room for the next token in the context's memory",
     2: "decoding was aborted",
@@ -33,17 +37,19 @@ _DECODE_FAILURES = {
 
 
 class EngineError(Exception):
-    """The engine failed on one answer; the message is one line."""
+    """The engine failed on one batch; the message is one line."""
 
 
 class EngineSettings(NamedTuple):
     """How the context is made."""
 
     context_tokens: int
+    n_sequences: int
     n_threads: int
     n_threads_batch: int
     n_batch: int
     n_gpu_layers: int
+    tensor_split: tuple[float, ...]
     flash_attn: bool
 
 
@@ -52,37 +58,61 @@ class Engine:
 
     def __init__(self, path: Path, shown: str, settings: EngineSettings) -> None:
         self._lib = library()
+        self._shown = shown
         self.settings = settings
         self._context: Any = None
-        self._model = load_model(path, shown, n_gpu_layers=settings.n_gpu_layers)
+        self._model = load_model(
+            path, shown, n_gpu_layers=settings.n_gpu_layers, tensor_split=settings.tensor_split
+        )
+        self.n_cells = 0
+        """Tokens that fit into the context's memory, those that sequences share counted once."""
         try:
-            self._context = self._new_context(shown)
             self.vocabulary = Vocabulary(self._model)
-            self._memory = self._lib.llama_get_memory(self._context)
-            self._prompt: list[int] = []
+            self.can_fork = not (
+                self._lib.llama_model_is_recurrent(self._model)
+                or self._lib.llama_model_is_hybrid(self._model)
+            )
+            """Whether sequences can share their beginning; the state of recurrent models cannot be cut."""
+            self.make_room(WARM_UP_TOKENS)
             self._warm_up()
         except BaseException:
             self.close()
             raise
 
-    def _new_context(self, shown: str) -> Any:
+    def make_room(self, n_cells: int) -> None:
+        """Have memory for so many tokens, and nothing in it. ModelFileError where there is too little."""
+        if n_cells <= self.n_cells:
+            self.clear()
+            return
+        if self._context is not None:
+            self._lib.llama_free(self._context)
+            self._context, self.n_cells = None, 0
+        n_cells = -(-n_cells // ROOM_STEP_TOKENS) * ROOM_STEP_TOKENS
+        self._context = self._new_context(n_cells)
+        self.n_cells = n_cells
+        self._memory = self._lib.llama_get_memory(self._context)
+        self._scratch = TokenBatch(self.settings.n_batch)
+        self._logits_at: tuple[int, int] | None = None
+
+    def _new_context(self, n_cells: int) -> Any:
         settings, params = self.settings, self._lib.llama_context_default_params()
-        params.n_ctx = settings.context_tokens
+        params.n_ctx = n_cells
         params.n_batch = settings.n_batch
         params.n_ubatch = min(settings.n_batch, params.n_ubatch)
-        params.n_seq_max = 1
+        params.n_seq_max = settings.n_sequences
         params.n_threads = settings.n_threads
         params.n_threads_batch = settings.n_threads_batch
         params.flash_attn_type = int(settings.flash_attn)
         params.kv_unified = True
+        params.swa_full = True
         params.no_perf = True
         forget_log()
         context = self._lib.llama_init_from_model(self._model, params)
         if not context:
             reason = last_reason("probably too little memory")
             raise ModelFileError(
-                f"{shown}: no context of {settings.context_tokens} tokens can be made ({reason}); "
-                "lower sampling.context_tokens, or take a smaller model"
+                f"{self._shown}: no context of {n_cells} tokens can be made ({reason}); "
+                "lower width or sampling.max_tokens, or take a smaller model"
             )
         return context
 
@@ -90,51 +120,58 @@ class Engine:
         """Decode once, so that the first answer does not pay for page faults and thread starts."""
         token = max(0, self.vocabulary.bos)
         try:
-            self.prefill([token, token])
-            self._decode([token])
+            self.prefill([(np.full(WARM_UP_TOKENS, token, np.int32), 0, 0)])
         except EngineError as error:
             raise ModelFileError(f"the model loads but cannot decode: {error}") from error
+        self.clear()
 
-    def prefill(self, prompt: Sequence[int]) -> None:
-        """Take in a prompt: all of its tokens but the last."""
-        self._prompt = list(prompt)
+    def clear(self) -> None:
+        """Forget every sequence."""
         self._lib.llama_memory_clear(self._memory, False)
-        for start in range(0, len(prompt) - 1, self.settings.n_batch):
-            self._decode(self._prompt[start : min(start + self.settings.n_batch, len(prompt) - 1)])
 
-    def rewind(self) -> bool:
-        """Forget the answer but not the prompt. False where the prompt had to be taken in again."""
-        if self._lib.llama_memory_seq_rm(self._memory, 0, len(self._prompt) - 1, -1):
-            return True
-        # recurrent models cannot forget a part
-        self.prefill(self._prompt)
-        return False
+    def fork(self, source: int, target: int) -> None:
+        """Let the sequence `target` begin with all that `source` has; nothing is copied."""
+        self._lib.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
-    def tokens(self, sampling: Sampling, seed: int, grammar: str | None = None) -> Iterator[int]:
-        """At most `sampling.max_tokens` tokens that answer the prompt; who reads them sees the turn's end."""
-        chain = SamplerChain(
-            sampling, seed, self._prompt, self.vocabulary.native, self.vocabulary.n_tokens, grammar
-        )
-        try:
-            token = self._prompt[-1]
-            for _ in range(sampling.max_tokens):
-                self._decode([token])
-                token = chain.draw(self._context)
-                yield token
-        finally:
-            chain.close()
+    def forget(self, sequence: int) -> None:
+        """Empty one sequence; what others share with it stays."""
+        self._lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
-    def refuse_bad_grammar(self, grammar: str) -> None:
-        """ModelFileError where the engine cannot use this grammar with this vocabulary."""
-        vocabulary = self.vocabulary
-        SamplerChain(Sampling(), 0, (), vocabulary.native, vocabulary.n_tokens, grammar).close()
+    def prefill(self, parts: Sequence[tuple[Tokens, int, int]]) -> Logits:
+        """Take in (tokens, first position, sequence) of each part, together; logits after each part's end.
 
-    def _decode(self, tokens: list[int]) -> None:
-        array = (ctypes.c_int32 * len(tokens))(*tokens)
-        code = self._lib.llama_decode(self._context, self._lib.llama_batch_get_one(array, len(tokens)))
+        EngineError leaves the sequences in an unknown state: forget them.
+        """
+        tokens = np.concatenate([part[0] for part in parts])
+        positions = np.concatenate([np.arange(at, at + len(part), dtype=np.int32) for part, at, _ in parts])
+        sequences = np.concatenate([np.full(len(part), sequence, np.int32) for part, _, sequence in parts])
+        wanted = np.zeros(len(tokens), np.int8)
+        wanted[np.cumsum([len(part[0]) for part in parts]) - 1] = 1
+        found = []
+        for start in range(0, len(tokens), self.settings.n_batch):
+            chunk = slice(start, start + self.settings.n_batch)
+            n = self._scratch.fill(tokens[chunk], positions[chunk], sequences[chunk], wanted[chunk])
+            self.decode(self._scratch)
+            if n:
+                found.append(self.logits(n).copy())
+        return np.concatenate(found)
+
+    def decode(self, batch: TokenBatch) -> None:
+        """Decode one batch as it is. EngineError says why it failed."""
+        code = self._lib.llama_decode(self._context, batch.native)
         if code != 0:
             reason = _DECODE_FAILURES.get(code, last_reason("it does not say why"))
             raise EngineError(f"llama_decode failed with code {code}: {reason}")
+
+    def logits(self, n_rows: int) -> Logits:
+        """Shape (n_rows, vocabulary): those asked for in the last decode; overwritten by the next one."""
+        pointer = self._lib.llama_get_logits(self._context)
+        address = ctypes.addressof(pointer.contents)
+        if self._logits_at != (address, n_rows):
+            shape = (n_rows, self.vocabulary.n_tokens)
+            self._logits_view: Logits = np.ctypeslib.as_array(pointer, shape)
+            self._logits_at = (address, n_rows)
+        return self._logits_view
 
     def close(self) -> None:
         """Free context and model. Closing twice does nothing."""

@@ -46,6 +46,8 @@ class GgufSummary(Record):
     """The context the model was trained for."""
     n_layers: int | None
     """Blocks."""
+    n_cache_values: int | None
+    """Numbers that the context keeps of one token, at most."""
     n_embedding: int | None
     """Width of the hidden state."""
     tokenizer: str | None

@@ -272,6 +272,7 @@ def _summary(
         "file_type": metadata.get("general.file_type"),
         "context_tokens": metadata.get(f"{architecture}.context_length"),
         "n_layers": metadata.get(f"{architecture}.block_count"),
+        "n_cache_values": _cache_values(metadata, architecture),
         "n_embedding": metadata.get(f"{architecture}.embedding_length"),
         "tokenizer": metadata.get("tokenizer.ggml.model"),
         "pre_tokenizer": metadata.get("tokenizer.ggml.pre"),
@@ -283,6 +284,25 @@ def _summary(
         "block_elements": dict(sorted(block_elements.items())),
         "file_bytes": file_bytes,
     }
+
+
+def _cache_values(metadata: dict[str, Any], architecture: str) -> int | None:
+    """Numbers the context keeps of one token; an upper bound where heads differ from layer to layer."""
+    n_layers: Any
+    n_embedding: Any
+    n_layers, n_embedding = (
+        metadata.get(f"{architecture}.{key}") for key in ("block_count", "embedding_length")
+    )
+    n_heads = metadata.get(f"{architecture}.attention.head_count")
+    if not all(isinstance(n, int) and n > 0 for n in (n_layers, n_embedding)):
+        return None
+    if not isinstance(n_heads, int) or n_heads < 1:
+        return int(2 * n_layers * n_embedding)
+    n_kv_heads = metadata.get(f"{architecture}.attention.head_count_kv", n_heads)
+    sizes = [
+        metadata.get(f"{architecture}.attention.{k}_length", n_embedding // n_heads) for k in ("key", "value")
+    ]
+    return int(n_layers * (n_kv_heads if isinstance(n_kv_heads, int) else n_heads) * sum(sizes))
 
 
 def _limit_self() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,23 @@ def last_reason(otherwise: str) -> str:
     return _log[-1].partition(": ")[2] or _log[-1] if _log else otherwise
 
 
-def load_model(path: Path, shown: str, *, vocabulary_only: bool = False, n_gpu_layers: int = 0) -> Any:
+def load_model(
+    path: Path,
+    shown: str,
+    *,
+    vocabulary_only: bool = False,
+    n_gpu_layers: int = 0,
+    tensor_split: Sequence[float] = (),
+) -> Any:
     """A native model, to be freed by `llama_model_free`. ModelFileError says why there is none."""
     lib = library()
     params = lib.llama_model_default_params()
     params.vocab_only = vocabulary_only
     params.n_gpu_layers = n_gpu_layers
+    if tensor_split:
+        # the engine reads as many numbers as it knows devices
+        shares = (ctypes.c_float * lib.llama_max_devices())(*tensor_split)
+        params.tensor_split = shares
     forget_log()
     model = lib.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
     if not model:

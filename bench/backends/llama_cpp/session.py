@@ -1,24 +1,28 @@
 """One opened arm: requests in, completions out, each with its own seed, times and counts.
 
-In: rendered prompts and seeds. Out: one Answer per seed. A failure of the engine is a Completion with
-`error`; a prompt that does not fit `sampling.context_tokens` is one with `context_overflow`, decided
-before any token. Sequential: the first answer to a prompt pays for its prefill (`cached_tokens` 0),
-the others say what they found there.
+In: rendered prompts and seeds. Out: one Answer per seed, in the order they end. A failure of the engine
+is a Completion with `error`; a prompt that does not fit `sampling.context_tokens` is one with
+`context_overflow`, decided before any token. The first answer to a prompt pays for its prefill, and the
+very first for the prefix that all prompts share; `cached_tokens` says what an answer found there.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import NamedTuple
+
+import numpy as np
 
 from bench.backends import Answer, Request
 from bench.backends.llama_cpp.answer_text import AnswerText
-from bench.backends.llama_cpp.engine import Engine, EngineError
+from bench.backends.llama_cpp.engine import Engine
 from bench.backends.llama_cpp.memory import PeakMemory
+from bench.backends.llama_cpp.sampler import row_sampler
+from bench.backends.llama_cpp.schedule import Finished, Scheduler, Speed, Work
 from bench.backends.llama_cpp.template import ChatTemplate, TemplateError
 from bench.errors import BackendError, NoArticlesError
-from bench.records import Completion, LoadedModel, Prompt, Sampling, StopReason
+from bench.records import Completion, LoadedModel, Prompt, Sampling
 
 
 class _Open(NamedTuple):
@@ -39,100 +43,104 @@ class LlamaCppSession:
         loaded: LoadedModel,
         memory: PeakMemory,
         grammar: str | None,
+        width: int,
     ) -> None:
         self.loaded = loaded
-        """What was loaded; its peak memory is final once the session is closed."""
+        """What was loaded; its peak memory and speed are final once the session is closed."""
         self._open: _Open | None = _Open(engine, template)
         self._sampling = sampling
         self._memory = memory
         self._grammar = grammar
+        self._width = width
+        self._speed = Speed()
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Answer]:
-        """One Answer per seed, in the order asked."""
-        for request in requests:
-            for seed_index, completion in enumerate(self._answers(request)):
-                yield Answer(request.prompt.id, seed_index, completion)
-
-    def _answers(self, request: Request) -> Iterator[Completion]:
+    def generate(self, requests: Iterable[Request], *, reuse: bool = True) -> Iterator[Answer]:
+        """One Answer per seed. All requests are read first: what they share is found on all of them."""
         engine = self._opened().engine
-        admitted = time.perf_counter()
-        try:
-            prompt = self._prompt_tokens(request.prompt)
-        except TemplateError as error:
-            for _ in request.seeds:
-                yield Completion(error=f"the chat template failed: {error}")
-            return
-        if self._overflows(prompt):
-            for _ in request.seeds:
-                yield Completion(stop_reason="context_overflow", prompt_tokens=len(prompt))
-            return
-        is_prefilled = False
-        for seed in request.seeds:
-            try:
-                if is_prefilled:
-                    admitted = time.perf_counter()
-                    n_cached = len(prompt) - 1 if engine.rewind() else 0
-                else:
-                    engine.prefill(prompt)
-                    is_prefilled, n_cached = True, 0
-                yield self._answer(engine, seed, admitted, len(prompt), n_cached)
-            except EngineError as error:
-                is_prefilled = False  # what is in memory now is anybody's guess
-                yield Completion(prompt_tokens=len(prompt), error=str(error))
+        works: list[Work] = []
+        prompt_ids: list[str] = []
+        for request in requests:
+            prompt_ids.append(request.prompt.id)
+            refused = self._prompt_or_refusal(request.prompt)
+            if isinstance(refused, Completion):
+                for seed_index in range(len(request.seeds)):
+                    yield Answer(request.prompt.id, seed_index, refused)
+            else:
+                works.append(Work(len(prompt_ids) - 1, np.array(refused, np.int32), request.seeds))
+        scheduler = self._scheduler(engine, reuse=reuse and engine.can_fork)
+        for finished in scheduler.run(works):
+            completion = self._completion(engine, finished, scheduler.width)
+            yield Answer(prompt_ids[finished.name], finished.seed_index, completion)
 
-    def _answer(self, engine: Engine, seed: int, admitted: float, n_prompt: int, n_cached: int) -> Completion:
-        answer, vocabulary = AnswerText(self._sampling.stop), engine.vocabulary
-        stop_reason: StopReason = "length"
-        n_tokens, ttft_s = 0, None
-        for token in engine.tokens(self._sampling, seed, self._grammar):
-            if ttft_s is None:
-                ttft_s = time.perf_counter() - admitted
-            if vocabulary.ends_answer(token):
-                stop_reason = "stop"
-                break
-            n_tokens += 1
-            answer.add(vocabulary.piece(token))
-            if answer.stopped:
-                stop_reason = "stop"
-                break
+    def _prompt_or_refusal(self, prompt: Prompt) -> list[int] | Completion:
+        try:
+            tokens = self._prompt_tokens(prompt)
+        except TemplateError as error:
+            return Completion(error=f"the chat template failed: {error}")
+        if self._overflows(tokens):
+            return Completion(stop_reason="context_overflow", prompt_tokens=len(tokens))
+        return tokens
+
+    def _scheduler(self, engine: Engine, *, reuse: bool, watched: bool = False) -> Scheduler:
+        """Rows for answers; without reuse there is one."""
+        width = self._width if reuse else 1
+        stop = self._sampling.stop
+        return Scheduler(
+            engine,
+            row_sampler(self._sampling, engine.vocabulary, width, self._grammar),
+            width,
+            self._sampling.max_tokens,
+            watch=(lambda: AnswerText(stop)) if watched or stop else None,
+            share=reuse,
+            speed=self._speed,
+        )
+
+    def _completion(self, engine: Engine, finished: Finished, width: int) -> Completion:
+        if finished.error is not None:
+            return Completion(prompt_tokens=finished.n_prompt, error=finished.error)
+        text = finished.text
+        if text is None:
+            text = AnswerText()
+            text.add(engine.vocabulary.bytes_of(finished.tokens))
         return Completion(
-            text=answer.text(),
-            stop_reason=stop_reason,
-            prompt_tokens=n_prompt,
-            cached_tokens=n_cached,
-            completion_tokens=n_tokens,
-            ttft_s=ttft_s,
-            duration_s=time.perf_counter() - admitted,
-            batch_size=1,
+            text=text.text(),
+            stop_reason=finished.stop_reason,
+            prompt_tokens=finished.n_prompt,
+            cached_tokens=finished.cached_tokens,
+            completion_tokens=len(finished.tokens),
+            ttft_s=finished.ttft_s,
+            duration_s=finished.duration_s,
+            batch_size=width,
         )
 
     def stream(self, request: Request) -> Iterator[str]:
         """The text of the first seed's answer as it comes; character by character whole."""
         engine = self._opened().engine
-        answer, vocabulary = AnswerText(self._sampling.stop), engine.vocabulary
         try:
             prompt = self._prompt_tokens(request.prompt)
-            self._refuse_overflow(prompt)
-            engine.prefill(prompt)
-            for token in engine.tokens(self._sampling, request.seeds[0], self._grammar):
-                if vocabulary.ends_answer(token):
-                    break
-                answer.add(vocabulary.piece(token))
-                if text := answer.news():
-                    yield text
-                if answer.stopped:
-                    break
-        except (EngineError, TemplateError) as error:
+        except TemplateError as error:
             raise BackendError(f"the answer could not be made: {error}") from error
-        if text := answer.rest():
-            yield text
+        self._refuse_overflow(prompt)
+        scheduler = self._scheduler(engine, reuse=False, watched=True)
+        scheduler.begin([Work(0, np.array(prompt, np.int32), request.seeds[:1])])
+        while scheduler.busy:
+            for finished in scheduler.advance():
+                if finished.error is not None or finished.text is None:
+                    raise BackendError(f"the answer could not be made: {finished.error}")
+                if text := finished.text.rest():
+                    yield text
+            growing = scheduler.growing(0)
+            if growing is not None and (text := growing.news()):
+                yield text
 
     def close(self) -> None:
         """Free the model. Closing twice does nothing."""
         opened, self._open = self._open, None
         if opened is None:
             return
-        self.loaded = self.loaded.model_copy(update={"peak_memory_bytes": self._memory.read_bytes()})
+        details = {**self.loaded.details, "speed": asdict(self._speed)}
+        update = {"peak_memory_bytes": self._memory.read_bytes(), "details": details}
+        self.loaded = self.loaded.model_copy(update=update)
         opened.engine.close()
 
     def _opened(self) -> _Open:
@@ -142,8 +150,7 @@ class LlamaCppSession:
 
     def _prompt_tokens(self, prompt: Prompt) -> list[int]:
         engine, template = self._opened()
-        turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
-        tokens = engine.vocabulary.tokenize(template.render(turns))
+        tokens = engine.vocabulary.tokenize(template.render_prompt(prompt))
         if not tokens:
             raise TemplateError("it writes nothing")
         return tokens

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import MissingExtraError, ModelFileError
+from bench.records import Prompt
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -63,6 +64,10 @@ class ChatTemplate:
                 self.render(PROBE)
             except TemplateError as error:
                 raise ModelFileError(f"the chat template cannot be used: {error}") from error
+
+    def render_prompt(self, prompt: Prompt) -> str:
+        """The text that stands for a prompt's conversation."""
+        return self.render([{"role": m.role, "content": m.content} for m in prompt.messages])
 
     def render(self, turns: Turns) -> str:
         """The whole conversation, with the opening of the assistant's turn at its end."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.backends.llama_cpp.native import library
 
 _PIECE_BYTES = 256
@@ -21,7 +24,7 @@ class Vocabulary:
         self._vocab = self._lib.llama_model_get_vocab(model)
         self.n_tokens: int = self._lib.llama_vocab_n_tokens(self._vocab)
         self._pieces: dict[int, bytes] = {}
-        self._ends: dict[int, bool] = {}
+        self._end_mask: npt.NDArray[np.bool_] | None = None
 
     @property
     def native(self) -> Any:
@@ -72,12 +75,24 @@ class Vocabulary:
                 return list(buffer[:n])
             size = -n  # what it would have needed
 
+    def end_mask(self) -> npt.NDArray[np.bool_]:
+        """For every token whether it ends an answer; not to be written to."""
+        if self._end_mask is None:
+            is_eog = self._lib.llama_vocab_is_eog
+            ends = (is_eog(self._vocab, token) for token in range(self.n_tokens))
+            self._end_mask = np.fromiter(ends, np.bool_, self.n_tokens)
+        return self._end_mask
+
     def piece(self, token: int) -> bytes:
         """The bytes of one token of an answer; a control token is shown by its name, not hidden."""
         found = self._pieces.get(token)
         if found is None:
             found = self._pieces[token] = self._piece(token)
         return found
+
+    def bytes_of(self, tokens: npt.NDArray[np.int32]) -> bytes:
+        """The bytes of a whole answer."""
+        return b"".join(map(self.piece, tokens.tolist()))
 
     def _piece(self, token: int) -> bytes:
         size = _PIECE_BYTES
@@ -90,7 +105,4 @@ class Vocabulary:
 
     def ends_answer(self, token: int) -> bool:
         """Whether the model says by this token that its turn is over."""
-        found = self._ends.get(token)
-        if found is None:
-            found = self._ends[token] = bool(self._lib.llama_vocab_is_eog(self._vocab, token))
-        return found
+        return bool(self.end_mask()[token])

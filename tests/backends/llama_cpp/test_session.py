@@ -69,7 +69,7 @@ def test_only_the_first_answer_pays_for_the_prompt(open_model):
     first, second = complete(open_model(), (1, 2))
     assert first.cached_tokens == 0
     assert second.prompt_tokens is not None
-    assert second.cached_tokens == second.prompt_tokens - 1
+    assert second.cached_tokens == second.prompt_tokens
     assert first.batch_size == second.batch_size == 1
 
 
@@ -153,20 +153,17 @@ def test_overflow_is_decided_to_the_token(open_model):
     assert refused.prompt_tokens == n_prompt
 
 
-def test_a_failing_engine_is_an_error_of_that_answer_only(open_model, monkeypatch):
+def test_an_engine_that_fails_is_an_error_of_those_answers(open_model, monkeypatch):
     session = open_model()
-    expected = texts(session, (1, 2, 3))
-    tokens = Engine.tokens
 
-    def failing(self, settings, seed, grammar=None):
-        if seed == 2:
-            raise EngineError("llama_decode failed with code -3")
-        return tokens(self, settings, seed, grammar)
+    def failing(self, batch):
+        raise EngineError("llama_decode failed with code -3")
 
-    monkeypatch.setattr(Engine, "tokens", failing)
-    first, second, third = complete(session, (1, 2, 3))
-    assert second.error == "llama_decode failed with code -3"
-    assert [first.text, third.text] == [expected[0], expected[2]]
+    with monkeypatch.context() as broken:
+        broken.setattr(Engine, "decode", failing)
+        found = complete(session, (1, 2, 3))
+    assert [c.error for c in found] == ["llama_decode failed with code -3"] * 3
+    assert [c.error for c in complete(session, (1, 2, 3))] == [None] * 3
 
 
 def test_more_context_than_was_trained_for_is_a_warning(open_model):
@@ -198,9 +195,48 @@ def test_a_closed_session_says_so(open_model):
         list(session.generate([Request(prompt(), (1,))]))
 
 
-def test_another_width_than_one_is_refused(tiny_model):
-    with pytest.raises(UsageError, match="width of 4"):
-        backends.get("llama_cpp").open(llama_spec(tiny_model), sampling(), SCHEMA, 4)
+@pytest.mark.parametrize("width", [0, 255])
+def test_an_impossible_width_is_refused(tiny_model, width):
+    with pytest.raises(UsageError, match=f"width of {width}"):
+        backends.get("llama_cpp").open(llama_spec(tiny_model), sampling(), SCHEMA, width)
+
+
+def test_without_reuse_nothing_is_cached_and_every_answer_is_alone(open_model):
+    session = open_model(width=4)
+    requests = [Request(prompt(text, text), (1, 2)) for text in ("one", "two")]
+    found = [answer.completion for answer in session.generate(requests, reuse=False)]
+    assert [c.cached_tokens for c in found] == [0] * 4
+    assert [c.batch_size for c in found] == [1] * 4
+    assert all(c.ttft_s and c.duration_s and c.ttft_s <= c.duration_s for c in found)
+
+
+@pytest.mark.parametrize("fields", [{"stop": ("zz",)}, {"top_p": 0.9}], ids=str)
+def test_a_wide_session_answers_many_prompts(open_model, fields):
+    requests = [Request(prompt(f"{i} " * (i + 1), f"p{i}"), tuple(range(5))) for i in range(6)]
+    found = []
+    for _ in range(2):
+        session = open_model(sampling(**fields), width=8)
+        found.append({(a.prompt_id, a.seed_index): a.completion.text for a in session.generate(requests)})
+    assert len(found[0]) == 30
+    assert found[0] == found[1]
+
+
+def test_an_overflow_among_others_is_told_and_the_others_go_on(open_model):
+    requests = [Request(prompt(f"word {'word ' * n}", f"p{n}"), (1, 2)) for n in (0, 200, 1)]
+    found = list(open_model(sampling(context_tokens=128), width=4).generate(requests))
+    reasons = {(a.prompt_id, a.completion.stop_reason == "context_overflow") for a in found}
+    assert len(found) == 6
+    assert reasons == {("p0", False), ("p200", True), ("p1", False)}
+
+
+def test_thousands_of_answers_do_not_grow(open_model):
+    session = open_model(sampling(max_tokens=4), width=16)
+    requests = [Request(prompt(f"news {i}", f"p{i}"), tuple(range(50))) for i in range(8)]
+    sizes = []
+    for _ in range(4):
+        assert sum(1 for _ in session.generate(requests)) == 400
+        sizes.append(psutil.Process().memory_info().rss)
+    assert sizes[-1] - sizes[0] < 3_000_000
 
 
 def test_opening_and_closing_does_not_leak(open_model):

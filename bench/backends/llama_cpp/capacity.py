@@ -1,0 +1,63 @@
+"""How many answers can be decoded together in the memory there is.
+
+In: what a file's header says, the prompts' lengths, the run's limits. Out: the widest width that fits.
+It is asked before anything is measured, because one width holds for all arms of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from bench.backends.llama_cpp.batch import Tokens
+from bench.backends.llama_cpp.schedule import WIDEST, cells_for_prompts, common_prefix
+from bench.records import Sampling
+
+KEPT_BYTES = 512 * 2**20
+"""For Python, the engine's scratch memory and whoever else works here."""
+VALUE_BYTES = 2
+"""The engine keeps half-precision numbers."""
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def cells(prompts: Sequence[Tokens], n_seeds: int, width: int, max_tokens: int) -> int:
+    """Tokens that the memory of a context holds at most, while all of these prompts are answered."""
+    n_prefix = len(common_prefix(prompts)) if prompts else 0
+    own = cells_for_prompts([(len(prompt) - n_prefix, n_seeds) for prompt in prompts], width)
+    return n_prefix + own + width * max_tokens
+
+
+def cells_at_worst(sampling: Sampling, n_seeds: int, width: int) -> int:
+    """The same for the longest prompts that the context allows, with nothing in common."""
+    longest = sampling.context_tokens - sampling.max_tokens
+    return cells_for_prompts([(longest, n_seeds)] * (width + 2), width) + width * sampling.max_tokens
+
+
+def widest(prompts: Sequence[Tokens], n_seeds: int, max_tokens: int, n_free: int) -> int:
+    """The largest width whose context has at most `n_free` cells; 0 where none has."""
+    low, high = 0, WIDEST
+    while low < high:
+        middle = (low + high + 1) // 2
+        if cells(prompts, n_seeds, middle, max_tokens) <= n_free:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def free_cells(n_values: int, file_bytes: int) -> int:
+    """Tokens that a context can hold beside a model of this size, at `n_values` numbers each."""
+    return (available_bytes() - file_bytes - KEPT_BYTES) // (n_values * VALUE_BYTES)
+
+
+def available_bytes() -> int:
+    """Memory that this process could still take."""
+    here = int(psutil.virtual_memory().available)
+    try:
+        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no control group, or one that does not tell
+        return here
+    return here if limit == "max" else min(here, int(limit) - used)
