@@ -13,11 +13,13 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from bench.training.questions import conversation, records, tags
-from bench.training.stories import Story, note, story
+from bench.training.questions import Turn, conversation, glossary, records, tags
+from bench.training.stories import Story, note, phrase, story
 from bench.training.tokenizer import Encoder
 from bench.training.world import Scene
 
+_GLOSSARY_LATER = 0.12
+"""Share of conversations that go on asking for words, so that they are not forgotten."""
 Tokens = npt.NDArray[np.int64]
 
 
@@ -53,22 +55,29 @@ def tokenizer_texts(seed: int, avoid: frozenset[str], n_characters: int) -> Iter
         made += sum(map(len, texts))
 
 
+def _turn_ids(encoder: Encoder, turns: list[Turn]) -> list[int]:
+    return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
+
+
 def _conversation_ids(rng: Random, avoid: frozenset[str], encoder: Encoder, lengths: list[int]) -> list[int]:
     turns = conversation(rng, [story(rng, avoid, length) for length in lengths])
-    return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
+    return _turn_ids(encoder, turns)
 
 
 def _short(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int, marks: float) -> list[int]:
-    """A conversation about notes of a sentence or two, or about one or two short articles.
+    """A conversation about words and phrases, notes of a sentence or two, or short articles.
 
-    The shortest sequences hold one note only: with nothing else in sight, what its words mean for the
-    answer is learnt in a fraction of the steps.
+    What a word means for the answer is learnt in a fraction of the steps where little else is in
+    sight: the shortest sequences hold words and phrases, the next ones a single note.
     """
     if n_tokens > 200 and rng.random() < 0.5:
         return _conversation_ids(rng, avoid, encoder, [60] * (n_tokens // 200))
-    ask, per_note = (tags, 40) if rng.random() < marks else (conversation, 70)
-    turns = ask(rng, [note(rng, avoid) for _ in range(max(1, n_tokens // per_note))])
-    return [token for turn in turns for token in encoder.turn(turn.role, turn.content)]
+    if n_tokens < 48 or rng.random() < _GLOSSARY_LATER:
+        turns = glossary(rng, [phrase(rng, avoid) for _ in range(n_tokens // 12)])
+    else:
+        ask, per_note = (tags, 40) if rng.random() < marks else (conversation, 70)
+        turns = ask(rng, [note(rng, avoid) for _ in range(max(1, n_tokens // per_note))])
+    return _turn_ids(encoder, turns)
 
 
 def _long(rng: Random, avoid: frozenset[str], encoder: Encoder, n_tokens: int) -> list[int]:

@@ -106,6 +106,11 @@ def _quote(rng: Random, scene: Scene, tone: str) -> str:
     return f'{sentence(who)[:-1].rstrip(",")} said: "{quote}."'
 
 
+def brief_reason(rng: Random, scene: Scene, tone: str) -> str:
+    """What a fact comes down to, in a few words."""
+    return scene.say(rng.choice(_pick(rng, tone).facts)[1])
+
+
 def brief(rng: Random, scene: Scene) -> Draft:
     """One fact, or one sentence of what others say about it."""
     tone = rng.choice(_TONES)

@@ -69,6 +69,16 @@ Value = Callable[[Story], Any]
 Form = Callable[[Story], str]
 
 
+def glossary(rng: Random, phrases: list[tuple[str, float]]) -> list[Turn]:
+    """Words and phrases, each answered with the way it points."""
+    words = _TONE_WORDS[0]
+    turns: list[Turn] = []
+    for text, sign in phrases:
+        shown = text[0].upper() + text[1:] if rng.random() < 0.3 else text
+        turns += [Turn("user", shown), Turn("assistant", words[1 + round(sign)])]
+    return turns
+
+
 def tags(rng: Random, stories: list[Story]) -> list[Turn]:
     """A conversation that marks each text with one word: the shortest way to say which side it takes."""
     words, bare = rng.choice(_TONE_WORDS), rng.random() < 0.5

@@ -57,7 +57,7 @@ class Architecture(Record):
 class Phase(Record):
     """A part of the base's training with sequences of one length."""
 
-    sequence_tokens: int = Field(ge=64, le=32768)
+    sequence_tokens: int = Field(ge=16, le=32768)
     """Tokens in one sequence."""
     sequences_per_step: int = Field(ge=1, le=1024)
     """Sequences in one step."""

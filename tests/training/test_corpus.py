@@ -6,7 +6,7 @@ from bench.training.base import answer_mask, step_batches
 from bench.training.corpus import sequences
 from bench.training.recipe import BaseRecipe, Phase
 
-NONE = frozenset()
+NONE: frozenset[str] = frozenset()
 
 
 def test_the_same_seed_gives_the_same_sequences(encoder):
