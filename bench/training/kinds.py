@@ -16,6 +16,7 @@ from bench.training.world import Scene
 
 _TONES = ("good", "bad", "flat")
 _TILT = {"good": "more good than bad", "bad": "more bad than good", None: "evenly balanced"}
+_GENERAL = ("street", "sky", "people", "house", "money_talk", "sea", "history", "health", "school", "travel")
 _SIGN = {"good": 1.0, "bad": -1.0, None: 0.0}
 
 
@@ -241,11 +242,55 @@ def _rumour(rng: Random, scene: Scene) -> Draft:
     return Draft(title, sentences, score, rng.uniform(0.4, 0.6), reasoning, event.name)
 
 
+def lexicon(tone: str) -> tuple[str, ...]:
+    """The words of the lexicon that point one way."""
+    return tuple(word for line in symbols("lexicon.txt")[tone] for word in line.split())
+
+
+def _loose(rng: Random, scene: Scene) -> Draft:
+    """Loosely told: only the words and how many of each side there are decide.
+
+    Real articles share words with these texts, but not sentences.
+    """
+    tone = rng.choice(_TONES)
+    words = rng.sample(lexicon(tone), rng.randint(4, 9))
+    n_other = rng.choice((0, 0, 1, 2)) if tone != "flat" else 0
+    other = rng.sample(lexicon("bad" if tone == "good" else "good"), n_other)
+    left = words[2:] + other
+    rng.shuffle(left)
+    left = words[:2] + left
+    sentences: list[str] = []
+    while left:
+        sentences.append(_with_words(rng, scene, left))
+    low = {"good": 0.35, "bad": -0.35, "flat": 0.0}[tone]
+    score = low + _SIGN.get(tone, 0.0) * (0.06 * len(words) - 0.12 * n_other)
+    rng.shuffle(sentences)
+    title = sentence(f"{scene.subject.name}: {words[0]} and {words[1]}")
+    reasoning = _frame(rng, scene, "loose_reason").replace("*", words[0], 1).replace("*", words[1], 1)
+    confidence = rng.uniform(0.6, 0.85) - 0.05 * n_other
+    return Draft(title.rstrip("."), sentences, score, confidence, reasoning, "tone_of_the_words")
+
+
+def _with_words(rng: Random, scene: Scene, left: list[str]) -> str:
+    """A sentence that takes one to three words off the list."""
+    if rng.random() < 0.5:
+        text = _frame(rng, scene, "loose")
+        while "@" in text:
+            text = text.replace("@", left.pop() if left else scene.fill("thing"), 1)
+        return sentence(text)
+    pool = rng.choice(("market", "background", "colour", "general"))
+    told = scene.fill(rng.choice(_GENERAL)) if pool == "general" else lines(rng, scene, pool, 1)[0]
+    shown = told.split(" ")
+    shown.insert(rng.randint(0, len(shown) - 1), left.pop())
+    return sentence(" ".join(shown))
+
+
 KINDS: dict[str, tuple[float, Callable[[Random, Scene], Draft]]] = {
-    "single": (0.56, _single),
-    "mixed": (0.12, _mixed),
-    "several": (0.13, _several),
-    "passing": (0.06, _passing),
+    "single": (0.4, _single),
+    "mixed": (0.1, _mixed),
+    "several": (0.11, _several),
+    "passing": (0.08, _passing),
+    "loose": (0.2, _loose),
     "irony": (0.03, _irony),
     "teaser": (0.05, _teaser),
     "rumour": (0.05, _rumour),

@@ -7,12 +7,11 @@ prompt and knows no task.
 
 from __future__ import annotations
 
-from functools import cache
 from random import Random
 from typing import NamedTuple
 
 from bench.training.grammar import symbols
-from bench.training.kinds import KINDS, Draft, brief, brief_reason, lines, sentence
+from bench.training.kinds import KINDS, Draft, brief, brief_reason, lexicon, lines, sentence
 from bench.training.world import Company, Scene
 
 _PADDING = ("background", "background", "market", "colour", "general", "flat_said")
@@ -21,7 +20,7 @@ _PHRASES = {
     "bad": ("bad_noun", "bad_adj", "bad_did", "bad_said", "drag", "view_bad", "bad_quote"),
     "flat": ("thing", "flat_did", "flat_said", "market", "background", "colour", "flat_quote"),
 }
-_GENERAL = ("street", "sky", "people", "house", "money_talk", "sea", "history")
+_GENERAL = ("street", "sky", "people", "house", "money_talk", "sea", "history", "health", "school", "travel")
 
 
 class Story(NamedTuple):
@@ -49,17 +48,12 @@ def phrase(rng: Random, avoid: frozenset[str]) -> tuple[str, float]:
     scene.named = True
     draw = rng.random()
     if draw < 0.45:
-        words = rng.sample(_lexicon(tone), rng.choice((1, 1, 2, 3)))
+        words = rng.sample(lexicon(tone), rng.choice((1, 1, 2, 3)))
         return rng.choice((" ", ", ", " and ")).join(words), sign
     if draw < 0.7:
         return brief_reason(rng, scene, tone), sign
     said = rng.choice(_PHRASES[tone])
     return scene.say(rng.choice(symbols("words.txt")[said])), sign
-
-
-@cache
-def _lexicon(tone: str) -> tuple[str, ...]:
-    return tuple(word for line in symbols("lexicon.txt")[tone] for word in line.split())
 
 
 def note(rng: Random, avoid: frozenset[str]) -> Story:

@@ -38,7 +38,7 @@ def test_all_labels_and_kinds_occur_often():
     labels = Counter(label(item.score) for item in STORIES)
     assert min(labels.values()) > 100
     assert set(Counter(item.kind for item in STORIES)) == {
-        "single", "mixed", "several", "passing", "irony", "teaser", "rumour",
+        "single", "mixed", "several", "passing", "loose", "irony", "teaser", "rumour",
     }  # fmt: skip
 
 
