@@ -45,9 +45,10 @@ class FailureGuard:
         if not self._anything_overflowed or self._anything_measured or self._errors_in_a_row:
             return
         sampling = self._config.sampling
-        shortest = "" if self._shortest_tokens is None else f": the shortest has {self._shortest_tokens} tokens"
+        n_tokens = self._shortest_tokens
+        shortest = "" if n_tokens is None else f": the shortest has {n_tokens} tokens"
         raise NoArticlesError(
             f"arm {self._arm}: no article's prompt fits{shortest}, and max_tokens {sampling.max_tokens} of "
-            f"context_tokens {sampling.context_tokens} are kept for the answer; raise sampling.context_tokens, "
-            "or lower sampling.max_tokens"
+            f"context_tokens {sampling.context_tokens} are kept for the answer; raise "
+            "sampling.context_tokens, or lower sampling.max_tokens"
         )

@@ -113,7 +113,8 @@ def main() -> int:
         print(json.dumps(result._asdict()))
     else:
         print(
-            f"{result.n_kills} kills, {result.n_torn} torn lines, samples on disk at each: {list(result.seen)}"
+            f"{result.n_kills} kills, {result.n_torn} torn lines, "
+            f"samples on disk at each: {list(result.seen)}"
         )
         print(f"{result.n_expected} keys expected, {result.n_missing} missing, {result.n_twice} twice")
     return 1 if result.n_missing or result.n_twice or result.status != "finished" else 0
