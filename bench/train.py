@@ -78,12 +78,14 @@ def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = Non
     folder = out / wanted.family
     _prepare(folder)
     try:
-        with disk_errors(folder), FileLock(folder / ".work" / "lock", timeout=0):
-            made = run(wanted, folder, render, _task_digest(task), avoided(task), progress or Silent())
-    except Timeout as error:
+        lock = FileLock(folder / ".work" / "lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:  # an OSError too, so it must be told apart before disk_errors sees it
         raise RunLockedError(
             f"{folder}: another process trains here; wait for it or use another --out"
         ) from error
+    with lock, disk_errors(folder):
+        made = run(wanted, folder, render, _task_digest(task), avoided(task), progress or Silent())
     differences = {variant: parity.max_logit_difference for variant, parity in made.parity.items()}
     return Trained(wanted.family, folder, made.files, differences, made.seconds)
 

@@ -3,6 +3,10 @@
 import socket
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("bench", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("bench")
 
 
 @pytest.fixture(autouse=True)

@@ -292,9 +292,9 @@ def test_one_host_is_asked_at_its_pace(site, settings):
 
 
 def test_a_crawl_delay_is_kept(site, settings):
-    site.answers["/robots.txt"] = page("User-agent: *\nCrawl-delay: 0.3\n", content_type="text/plain")
+    site.answers["/robots.txt"] = page("User-agent: *\nCrawl-delay: 1\n", content_type="text/plain")
     get(settings(), site.url("/a"), site.url("/b"), site.url("/c"))
-    assert site.times[-1] - site.times[1] > 0.5
+    assert site.times[-1] - site.times[1] > 1.0  # two gaps of a second, less what a busy machine blurs
 
 
 def test_hosts_are_asked_side_by_side(settings):
@@ -303,9 +303,9 @@ def test_hosts_are_asked_side_by_side(settings):
         for each in sites:
             each.answers |= {f"/{n}": page("a") for n in range(5)}
         fetch = {"per_host_s": 0.1, "allow_hosts": [s.host for s in sites]}
-        began = time.monotonic()
         assert all(found.content == b"a" for found in get(settings(fetch=fetch), *urls))
-        assert time.monotonic() - began < 2 * 6 * 0.1 + 0.5
+        # no host waits until another one is done
+        assert max(s.times[0] for s in sites) < min(s.times[-1] for s in sites)
 
 
 # ---------------------------------------------------------------- cache

@@ -22,7 +22,7 @@ models:
 
 def bench(*arguments, **options):
     command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_file_in_the_way_ends_with_9(project):
 
 
 def start_slow(n_samples=2):
-    Path("config.yaml").write_text(CONFIG.replace("delay_s: 0.0", "delay_s: 0.2"))
+    Path("config.yaml").write_text(CONFIG.replace("delay_s: 0.0", "delay_s: 0.4"))
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "run", "--run-id", "r"],
         stdout=subprocess.PIPE,
@@ -172,7 +172,7 @@ def start_slow(n_samples=2):
 def test_an_interrupted_run_ends_with_130_and_says_how_to_go_on(project, number):
     process = start_slow()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"bench run --resume r" in errors
     assert json.loads(Path("sentiments/r/manifest.json").read_text())["status"] == "interrupted"
