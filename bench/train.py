@@ -78,8 +78,7 @@ def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = Non
     folder = out / wanted.family
     _prepare(folder)
     try:
-        lock = FileLock(folder / ".work" / "lock")
-        lock.acquire(timeout=0)
+        lock = FileLock(folder / ".work" / "lock").acquire(timeout=0)
     except Timeout as error:  # an OSError too, so it must be told apart before disk_errors sees it
         raise RunLockedError(
             f"{folder}: another process trains here; wait for it or use another --out"
