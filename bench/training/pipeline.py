@@ -267,6 +267,7 @@ class _Pipeline:
         weights = {n: w.to(torch.float16).contiguous() for n, w in state.items() if n != "lm_head.weight"}
         write_whole(folder / "model.safetensors", save(dict(sorted(weights.items())), {"format": "pt"}))
         model.config.dtype = torch.float16
+        model.config.name_or_path = ""  # where it was loaded from is no property of the model
         write_whole(folder / "config.json", model.config.to_json_string(use_diff=False).encode())
         for path in sorted((self.folder / "tokenizer").iterdir()):
             write_whole(folder / path.name, path.read_bytes())
