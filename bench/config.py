@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from bench.errors import ConfigError, UsageError
 from bench.identity import match_arm
@@ -165,6 +165,13 @@ class ModelConfig(Record):
             )
 
 
+class RepeatConfig(Record):
+    """An A/A arm: one of the other arms measured a second time, with seeds of its own."""
+
+    repeat_of: Text
+    """The arm, in full or in a shorter form that is unique."""
+
+
 class GateConfig(Record):
     """Margins of the gate; those on the score are fractions of half the task's score range."""
 
@@ -184,6 +191,18 @@ class GateConfig(Record):
     """Largest excess disagreement of labels."""
 
 
+def _entry_kind(value: Any) -> str:
+    """Which of the two an entry of `models` is; decided first, so that errors speak of one of them."""
+    is_repeat = isinstance(value, RepeatConfig) or (isinstance(value, dict) and "repeat_of" in value)
+    return _REPEAT if is_repeat else _MODEL
+
+
+_MODEL, _REPEAT = "(model)", "(repeat)"
+ModelEntry = Annotated[
+    Annotated[ModelConfig, Tag(_MODEL)] | Annotated[RepeatConfig, Tag(_REPEAT)], Discriminator(_entry_kind)
+]
+
+
 class Config(Record):
     """Everything `bench run` and `bench report` are told."""
 
@@ -199,8 +218,8 @@ class Config(Record):
     """How tokens are drawn, the same for every arm."""
     stop_after_failures: int = Field(10, ge=1)
     """So many failed measurements in a row stop the run; it can be resumed."""
-    models: tuple[ModelConfig, ...] = Field(min_length=1)
-    """The models under test."""
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    """The models under test; `- repeat_of: ARM` measures one of their arms a second time."""
     baseline: Text | None = None
     """A quant or an arm to compare each group with; else fp16, bf16 or fp32."""
     comparisons: tuple[tuple[Text, Text], ...] = ()
@@ -210,15 +229,24 @@ class Config(Record):
 
     def arms(self) -> tuple[ModelSpec, ...]:
         """Every arm, in the order of the file."""
-        return tuple(spec for model in self.models for spec in model.arms())
+        specs = tuple(s for model in self.models if isinstance(model, ModelConfig) for s in model.arms())
+        repeats = (model.repeat_of for model in self.models if isinstance(model, RepeatConfig))
+        return specs + tuple(_repeat(find_arm(text, specs)) for text in repeats)
 
     @model_validator(mode="after")
     def _arms_are_distinct(self) -> Self:
-        ids = [spec.arm for spec in self.arms()]
+        try:
+            ids = [spec.arm for spec in self.arms()]
+        except UsageError as error:
+            raise ValueError(f"models: repeat_of {error}") from error
         for arm in ids:
             if ids.count(arm) > 1:
                 raise ValueError(f"models: arm {arm} is there twice; give one of them another variant")
         return self
+
+
+def _repeat(spec: ModelSpec) -> ModelSpec:
+    return spec.model_copy(update={"repeat_of": spec.arm})
 
 
 def find_arm(text: str, specs: tuple[ModelSpec, ...]) -> ModelSpec:
@@ -306,7 +334,7 @@ def _explain(error: ValidationError, data: Any, lines: dict[Location, int], path
 
 
 def _explain_one(problem: dict[str, Any], data: Any, lines: dict[Location, int], path: Path) -> str:
-    location: Location = tuple(problem["loc"])
+    location: Location = tuple(part for part in problem["loc"] if part not in {_MODEL, _REPEAT})
     at = location
     while at and at not in lines:
         at = at[:-1]

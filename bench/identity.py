@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+REPEAT_SUFFIX = "+repeat"
+"""How the id of an A/A arm ends."""
 _PARTS = re.compile(r"[/@+]")
 _MAX_SEED = 2**31 - 1  # every engine and server takes 31 bits; llama.cpp reserves 2**32 - 1
 
@@ -61,12 +63,16 @@ def match_arm(text: str, arms: Sequence[str]) -> list[str]:
 
     `tiny/base/q4_K_M`, `base/q4_K_M` and `q4_K_M@llama_cpp` all fit
     `tiny/base/q4_K_M@llama_cpp+few_shot`. This reads what a user typed; no decision about a model
-    is ever taken from a name.
+    is ever taken from a name. An A/A arm is meant only where `repeat` is said.
     """
     if text in arms:
         return [text]
     wanted = _PARTS.split(text)
-    return [arm for arm in arms if all(wanted) and _in_order(wanted, _PARTS.split(arm))]
+    if not all(wanted):
+        return []
+    says_repeat = f"+{wanted[-1]}" == REPEAT_SUFFIX
+    meant = [arm for arm in arms if arm.endswith(REPEAT_SUFFIX) == says_repeat]
+    return [arm for arm in meant if _in_order(wanted, _PARTS.split(arm))]
 
 
 def _in_order(wanted: list[str], parts: list[str]) -> bool:

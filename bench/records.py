@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bench.identity import content_id, normalized_text
+from bench.identity import REPEAT_SUFFIX, content_id, normalized_text
 
 SCHEMA_VERSION = 1
 """Version of the files in a run folder; raised when an older reader would misread them."""
@@ -173,6 +173,8 @@ class Sampling(Record):
     """The run's seed; each sample's own seed is derived from it."""
     stop: tuple[str, ...] = ()
     """Texts that end an answer; they are not part of it."""
+    stop_on_json: bool = False
+    """End an answer where its first JSON object is complete; hides what would have followed."""
     allow_greedy_repeats: bool = False
     """Decode every iteration even at temperature 0, where all of them should be equal."""
 
@@ -212,11 +214,14 @@ class ModelSpec(Record):
     """`json_schema` constrains decoding to the task's schema; it is a factor, never a default."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The backend's own options, checked by the backend's options model."""
+    repeat_of: str | None = None
+    """For an A/A arm: id of the arm that it measures a second time, with other seeds."""
 
     @property
     def arm(self) -> str:
-        """The arm's id: `family/variant/quant@backend`, with `+style` and `+output` where not default."""
-        return f"{self.family}/{self.variant}/{self.quant}@{self.backend}" + self._suffix
+        """The arm's id: `family/variant/quant@backend`; `+style`, `+output`, `+repeat` where they apply."""
+        repeat = "" if self.repeat_of is None else REPEAT_SUFFIX
+        return f"{self.family}/{self.variant}/{self.quant}@{self.backend}" + self._suffix + repeat
 
     @property
     def group(self) -> str:
@@ -338,6 +343,31 @@ class LoadedModel(Record):
     """Engine and version, e.g. `llama-cpp-python 0.3.36`."""
     details: dict[str, Any] = Field(default_factory=dict)
     """What else identifies it: architecture, trained context, template hash, options in force."""
+
+
+class Fidelity(Record):
+    """How close one arm's token probabilities are to its baseline's, on the run's own articles."""
+
+    arm: str
+    """Its id."""
+    baseline: str
+    """The arm it is compared with: its group's fp16, else bf16, else fp32."""
+    n_articles: int
+    """Articles that were looked at: those the baseline answered."""
+    n_positions: int
+    """Tokens of these articles and answers; each is one comparison of two distributions."""
+    n_answer_tokens: int
+    """Tokens of the baseline's answers among them."""
+    kl_mean: float
+    """Mean of KL(baseline || arm) over positions, in nats."""
+    kl_p99: float
+    """Its 99th percentile."""
+    top1_agreement: float
+    """Share of positions at which both find the same token likeliest."""
+    perplexity_of_baseline: float
+    """exp of the arm's mean surprise at the tokens of the baseline's answers."""
+    kl_by_article: dict[str, float] = Field(default_factory=dict)
+    """Mean KL of each article's positions, by article id."""
 
 
 class ArmRecord(Record):

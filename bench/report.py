@@ -9,6 +9,7 @@ model, no network. It computes no statistic and formats no number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from bench.config import Config, GateConfig
 from bench.errors import StorageError, UsageError, disk_errors
 from bench.identity import match_arm
 from bench.reading import answer_schema, arm_frame, read_samples
-from bench.records import AnswerSchema, Article, GateResult, Manifest
+from bench.records import AnswerSchema, Article, Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
 from bench.seed_layout import stored_comparisons
 
@@ -92,6 +93,7 @@ def make_report(
         truth=_truth(articles),
         articles=manifest.article_ids,
     )
+    add_fidelity(tables, {arm: one for arm in known if (one := run.fidelity(arm)) is not None})
     data = ReportInput(
         tables,
         manifest,
@@ -112,6 +114,22 @@ def make_report(
         sentences=tuple(group_sentences(tables["pairs"], arms, baseline)),
         notes=(*left_out, *_notes(manifest, tables, arms, baseline)),
     )
+
+
+def add_fidelity(tables: dict[str, pd.DataFrame], found: Mapping[str, Fidelity]) -> None:
+    """Put what was measured of the arms' probabilities into `arms` and `cells`; NaN where it was not."""
+    if not found:
+        return
+    arms, cells = tables["arms"], tables["cells"]
+    measured = [found.get(str(arm)) for arm in arms["arm"]]
+    columns = ("kl_mean", "kl_p99", "top1_agreement", "perplexity_of_baseline")
+    values = {name: [getattr(one, name) if one else math.nan for one in measured] for name in columns}
+    of_cell = [
+        one.kl_by_article.get(str(article), math.nan) if (one := found.get(str(arm))) else math.nan
+        for arm, article in zip(cells["arm"], cells["article_id"], strict=True)
+    ]
+    tables["arms"] = arms.assign(**values)
+    tables["cells"] = cells.assign(kl_mean=of_cell)
 
 
 def _truth(articles: Iterable[Article]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
     manifest.json           what was asked, of whom, with what
     articles.jsonl          the frozen articles, one a line
     samples/<arm>.jsonl     one Sample a line; one write and flush each, fsync per article
+    latency/<arm>.jsonl     the same for answers that were timed alone
+    fidelity/<arm>.json     how close its probabilities are to its baseline's
     run.lock                held while a process writes; pid and host inside
 
 In: records. Out: the same records. Whole files are written to a temporary name, fsynced and
@@ -26,7 +28,7 @@ from pydantic import ValidationError
 
 from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError, disk_errors
 from bench.identity import file_stem
-from bench.records import SCHEMA_VERSION, Article, Manifest, Sample
+from bench.records import SCHEMA_VERSION, Article, Fidelity, Manifest, Sample
 
 MANIFEST = "manifest.json"
 ARTICLES = "articles.jsonl"
@@ -71,6 +73,23 @@ class Run:
         """One arm's latency samples, as `samples`; none where the run has none."""
         return _rows(self.latency_path(arm))
 
+    def latency_keys(self, arm: str) -> set[tuple[str, int]]:
+        """(prompt_id, iteration) of every latency sample of one arm."""
+        return {(row["prompt_id"], row["iteration"]) for row in self.latency_samples(arm)}
+
+    def fidelity(self, arm: str) -> Fidelity | None:
+        """How close the arm's probabilities are to its baseline's; None where that was not measured."""
+        path = self._fidelity_path(arm)
+        try:
+            return Fidelity.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{path}: cannot be read; remove it and measure the fidelity again") from error
+
+    def _fidelity_path(self, arm: str) -> Path:
+        return self.folder / "fidelity" / f"{file_stem(arm)}.json"
+
     def keys(self, arm: str) -> set[tuple[str, int]]:
         """(prompt_id, iteration) of every finished sample of one arm."""
         return {(row["prompt_id"], row["iteration"]) for row in self.samples(arm)}
@@ -83,12 +102,12 @@ class RunWriter(Run):
         self._lock = _take_lock(folder)
         try:
             super().__init__(folder)
-            for path in sorted((folder / "samples").glob("*.jsonl")):
+            for path in (*sorted(folder.glob("samples/*.jsonl")), *sorted(folder.glob("latency/*.jsonl"))):
                 _cut_torn_line(path)
         except BaseException:
             self._lock.release()
             raise
-        self._files: dict[str, IO[bytes]] = {}
+        self._files: dict[Path, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +119,16 @@ class RunWriter(Run):
 
     def append(self, sample: Sample) -> None:
         """Write one sample: one write, flushed to the system at once."""
+        self._write(self.samples_path(sample.arm), sample)
+
+    def append_latency(self, sample: Sample) -> None:
+        """The same for a latency sample."""
+        self._write(self.latency_path(sample.arm), sample)
+
+    def _write(self, path: Path, sample: Sample) -> None:
         line = sample.model_dump_json().encode("utf-8") + b"\n"
-        with disk_errors(self.samples_path(sample.arm)):
-            file = self._file(sample.arm)
+        with disk_errors(path):
+            file = self._file(path)
             written = file.write(line)
             while written < len(line):  # a nearly full disk takes a part and fails at the next write
                 written += file.write(line[written:])
@@ -110,15 +136,29 @@ class RunWriter(Run):
     def sync(self, arm: str) -> None:
         """Force one arm's samples onto the disk; called after each article."""
         with disk_errors(self.samples_path(arm)):
-            os.fdatasync(self._file(arm).fileno())
+            os.fdatasync(self._file(self.samples_path(arm)).fileno())
 
     def finish_arm(self, arm: str) -> None:
         """Close one arm's file, synced."""
-        if arm in self._files:
-            try:
-                self.sync(arm)
-            finally:
-                self._files.pop(arm).close()
+        self._finish(self.samples_path(arm))
+
+    def finish_latency(self) -> None:
+        """Close every file of latency samples, synced."""
+        for path in [path for path in self._files if path.parent.name == "latency"]:
+            self._finish(path)
+
+    def save_fidelity(self, fidelity: Fidelity) -> None:
+        """Replace one arm's fidelity, all or nothing."""
+        path = self._fidelity_path(fidelity.arm)
+        with disk_errors(path):
+            path.parent.mkdir(exist_ok=True)
+        write_whole(path, fidelity.model_dump_json(indent=2).encode("utf-8") + b"\n")
+
+    def _finish(self, path: Path) -> None:
+        file = self._files.pop(path, None)
+        if file is not None:
+            with file, disk_errors(path):
+                os.fdatasync(file.fileno())
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest, all or nothing."""
@@ -132,18 +172,17 @@ class RunWriter(Run):
     def close(self) -> None:
         """Sync and close every file and give the lock back."""
         try:
-            for arm in list(self._files):
-                self.finish_arm(arm)
+            for path in list(self._files):
+                self._finish(path)
         finally:
             self._lock.release()
 
-    def _file(self, arm: str) -> IO[bytes]:
-        if arm not in self._files:
-            path = self.samples_path(arm)
+    def _file(self, path: Path) -> IO[bytes]:
+        if path not in self._files:
             path.parent.mkdir(parents=True, exist_ok=True)
             # unbuffered: each write is one system call, whole in the page cache when it returns
-            self._files[arm] = path.open("ab", buffering=0)
-        return self._files[arm]
+            self._files[path] = path.open("ab", buffering=0)
+        return self._files[path]
 
 
 def create_run(root: Path, manifest: Manifest, articles: tuple[Article, ...]) -> RunWriter:

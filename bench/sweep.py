@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from bench import articles as article_room
 from bench import backends, conditions, provenance, store, tasks
@@ -157,31 +157,50 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
 
 def start(plan: Plan, root: Path, run_id: str | None = None, progress: Progress | None = None) -> Manifest:
     """Make a new run and measure it. Returns the finished manifest."""
-    plan = _with_width(plan)
-    manifest = new_manifest(plan, run_id or new_run_id())
-    with store.create_run(root, manifest, plan.articles) as writer:
-        return _measure(writer, plan, progress or Silent())
+    with created(plan, root, run_id) as (writer, whole):
+        return _measure(writer, whole, progress or Silent())
 
 
 def resume(plan: Plan, folder: Path, progress: Progress | None = None, *, extend: bool = False) -> Manifest:
     """Go on with a run: only what is missing is measured. With `extend`, what is new is added first."""
+    with continued(plan, folder, "extended" if extend else "resumed") as (writer, whole):
+        return _measure(writer, whole, progress or Silent())
+
+
+@contextlib.contextmanager
+def created(plan: Plan, root: Path, run_id: str | None = None) -> Iterator[tuple[store.RunWriter, Plan]]:
+    """A new run, open for writing, and the plan with its width."""
+    plan = _with_width(plan)
+    with store.create_run(root, new_manifest(plan, run_id or new_run_id()), plan.articles) as writer:
+        yield writer, plan
+
+
+@contextlib.contextmanager
+def continued(
+    plan: Plan, folder: Path, kind: Literal["resumed", "extended"] | None
+) -> Iterator[tuple[store.RunWriter, Plan]]:
+    """A run that is there, and the plan for it; refused where the plan would measure something else.
+
+    `kind` is what the manifest says happened; None where no samples are going to be added.
+    """
     with store.RunWriter(folder) as writer:
         if plan.width is None:
             plan = plan._replace(width=writer.manifest.decode_width)
         old, new = writer.manifest, new_manifest(plan, writer.manifest.run_id)
-        merged = conditions.extended(old, new) if extend else conditions.resumed(old, new)
+        merged = conditions.extended(old, new) if kind == "extended" else conditions.resumed(old, new)
         known = {article.id: article for article in (*plan.articles, *writer.articles())}
         articles = tuple(known[i] for i in merged.article_ids)
-        if extend:
+        if kind == "extended":
             writer.add_articles(articles)
-        revision = Revision(
-            at=datetime.now(UTC),
-            kind="extended" if extend else "resumed",
-            added=conditions.additions(old, new),
-            n_samples_before=sum(1 for record in old.arms for _ in writer.samples(record.arm)),
-        )
-        writer.save_manifest(merged.model_copy(update={"revisions": (*merged.revisions, revision)}))
-        return _measure(writer, _with_width(plan._replace(articles=articles)), progress or Silent())
+        if kind is not None:
+            revision = Revision(
+                at=datetime.now(UTC),
+                kind=kind,
+                added=conditions.additions(old, new),
+                n_samples_before=sum(1 for record in old.arms for _ in writer.samples(record.arm)),
+            )
+            writer.save_manifest(merged.model_copy(update={"revisions": (*merged.revisions, revision)}))
+        yield writer, _with_width(plan._replace(articles=articles))
 
 
 def _with_width(plan: Plan) -> Plan:

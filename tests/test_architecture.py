@@ -14,7 +14,7 @@ SERVICES = {"config", "plugins", "provenance", "store", "validation"}
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
 JOINERS |= {"gate", "gate_evidence", "gate_reading", "approval", "compare"}
-JOINERS |= {"width", "reading", "seed_names", "seed_layout", "seed_export", "plan"}
+JOINERS |= {"width", "latency", "fidelity", "reading", "seed_names", "seed_layout", "seed_export", "plan"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {
     "pandas",

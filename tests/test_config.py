@@ -136,3 +136,49 @@ def test_an_unknown_arm_is_refused_with_the_known_ones():
         find_arm("q8_0", arms)
     with pytest.raises(UsageError, match="fits several arms"):
         find_arm("tiny", arms)
+
+
+REPEATED = """\
+models:
+  - {family: tiny, variant: base, quants: [q8_0, fp16], backend: fake, ref: "{quant}"}
+  - repeat_of: ARM
+"""
+
+
+@pytest.mark.parametrize("text", ["tiny/base/fp16", "fp16", "tiny/base/fp16@fake"])
+def test_an_arm_is_repeated_by_one_line(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(REPEATED.replace("ARM", text))
+    arms = load_config(tmp_path / "c.yaml").arms()
+    assert [spec.arm for spec in arms] == [
+        "tiny/base/q8_0@fake",
+        "tiny/base/fp16@fake",
+        "tiny/base/fp16@fake+repeat",
+    ]
+    assert arms[2].repeat_of == arms[1].arm
+    assert arms[2].group == arms[1].group
+
+
+@pytest.mark.parametrize(("text", "problem"), [("q5_0", "is not an arm"), ("base", "fits several arms")])
+def test_a_repeat_of_what_is_not_one_arm_is_refused(tmp_path, text, problem):
+    (tmp_path / "c.yaml").write_text(REPEATED.replace("ARM", text))
+    with pytest.raises(ConfigError, match=problem):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_a_repeat_is_meant_only_where_it_is_said(tmp_path):
+    (tmp_path / "c.yaml").write_text(REPEATED.replace("ARM", "fp16"))
+    arms = load_config(tmp_path / "c.yaml").arms()
+    assert find_arm("fp16", arms).repeat_of is None
+    assert find_arm("fp16+repeat", arms).repeat_of == "tiny/base/fp16@fake"
+
+
+@pytest.mark.parametrize(
+    ("width", "fits"), [("16", True), ("auto", True), ("0", False), ("255", False), ("wide", False)]
+)
+def test_a_width_is_a_number_or_auto(tmp_path, width, fits):
+    (tmp_path / "c.yaml").write_text(REPEATED.replace("ARM", "fp16") + f"width: {width}\n")
+    if fits:
+        assert str(load_config(tmp_path / "c.yaml").width) == width
+    else:
+        with pytest.raises(ConfigError, match="width"):
+            load_config(tmp_path / "c.yaml")

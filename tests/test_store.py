@@ -141,7 +141,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
         writer.samples_path(ARM).symlink_to(full)
         with pytest.raises(StorageError, match="no space left on the device"):
             writer.append(sample())
-        writer._files.pop(ARM).close()  # a device cannot be synced
+        writer._files.pop(writer.samples_path(ARM)).close()  # a device cannot be synced
 
 
 def test_the_latest_run_is_the_one_started_last(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from bench import store, sweep, tasks
 from bench.backends import fake
 from bench.config import Config
-from bench.errors import BackendError, ConfigError, NoArticlesError, ResumeRefusedError
+from bench.errors import BackendError, ConfigError, NoArticlesError, ResumeRefusedError, UsageError
 from bench.identity import sample_seed
 from bench.records import Outcome
 from tests.builders import article
@@ -229,3 +229,45 @@ def test_outcomes_are_judged_from_the_text():
     seen = {row["completion"]["text"]: row["verdict"]["outcome"] for row in rows()}
     expected = [Outcome.VALID, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.MISSING_FIELD]
     assert seen == dict(zip(answers, expected, strict=True))
+
+
+def test_a_repeat_of_an_arm_draws_other_answers():
+    settings = config().model_dump(mode="json")
+    settings["models"].append({"repeat_of": "fp16"})
+    both = Config.model_validate(settings)
+    sweep.start(plan()._replace(config=both, arms=sweep._checked_arms(both)), RUNS, "r")
+    seeds = {row["arm"]: row["seed"] for row in rows()}
+    assert len(set(seeds.values())) == 3
+    texts = {arm: [r["completion"]["text"] for r in rows() if r["arm"] == arm] for arm in seeds}
+    assert texts["tiny/base/fp16@fake"] != texts["tiny/base/fp16@fake+repeat"]
+
+
+def test_the_manifest_counts_what_was_decoded_after_a_resume():
+    with pytest.raises(BackendError):
+        sweep.start(plan(options={"die_after": 7}), RUNS, "r")
+    with pytest.raises(BackendError):
+        sweep.resume(plan(options={"die_after": 7}), RUNS / "r")
+    counts = [(a.n_decoded, a.n_after_resume) for a in store.open_run(RUNS / "r").manifest.arms]
+    assert counts == [(12, 5), (7, 7)]
+
+
+def test_a_width_that_does_not_fit_is_refused_with_the_widest_that_does(monkeypatch):
+    monkeypatch.setattr(fake.Backend, "widest", lambda *_: 3)
+    with pytest.raises(UsageError, match=r"decode 4 answers together; the largest width that fits is 3"):
+        sweep.start(plan()._replace(width=4), RUNS, "r")
+    assert not RUNS.exists()
+
+
+@pytest.mark.parametrize(("limit", "width"), [(None, 8), (7, 4), (1, 1)])
+def test_an_automatic_width_is_chosen_once(monkeypatch, limit, width):
+    monkeypatch.setattr(fake.Backend, "widest", lambda *_: limit)
+    automatic = plan()._replace(width=None)
+    assert sweep.start(automatic, RUNS, "r").decode_width == width
+    monkeypatch.setattr(fake.Backend, "widest", lambda *_: 254)
+    assert sweep.resume(automatic, RUNS / "r").decode_width == width
+
+
+def test_an_answer_can_end_with_its_object():
+    answers = ['{"reasoning": "x", "sentiment": 0.1, "confidence": 0.5} and more']
+    sweep.start(plan(options={"answers": answers}, sampling={"stop_on_json": True}), RUNS, "r")
+    assert {row["verdict"]["outcome"] for row in rows()} == {"valid"}

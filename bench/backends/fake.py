@@ -16,6 +16,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.backends import Answer, BackendState, Request, parse_options
+from bench.backends._json_end import JsonEnd
 from bench.errors import BackendError, NoArticlesError, UsageError
 from bench.identity import canonical_json
 from bench.records import (
@@ -172,6 +173,9 @@ class FakeSession:
         """The answer as far as stop texts and max_tokens let it go, why it ended, and its tokens."""
         for stop in self._sampling.stop:
             text = text.partition(stop)[0] if stop else text
+        if self._sampling.stop_on_json:
+            raw = text.encode("utf-8")
+            text = raw[: JsonEnd().add(raw)].decode("utf-8")
         n_tokens = -(-len(text) // _TOKEN_CHARS)
         if n_tokens <= self._sampling.max_tokens:
             return text, "stop", n_tokens

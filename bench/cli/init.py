@@ -43,6 +43,7 @@ sampling:                   # the same for every arm; a backend that cannot hono
   context_tokens: 4096      # prompt and answer together; longer ones are counted as context_overflow
   seed: 0                   # every sample's own seed follows from this one
   stop: []
+  stop_on_json: false       # true ends an answer at its first whole object, and hides what would follow
 
 stop_after_failures: 10     # so many failed measurements in a row stop the run (it can be resumed)
 
@@ -59,6 +60,8 @@ models:                     # every quant is an arm: family/variant/quant@backen
     backend: llama_cpp
     ref: models/tiny/{variant}-{quant}.gguf
     prompt_style: zero_shot # a model tuned to the task needs no examples
+
+  # - repeat_of: tiny/base/fp16                 # the same arm once more, other seeds: what chance alone does
 
 # baseline: fp16            # what each group is compared with; without it fp16, else bf16, else fp32
 comparisons: []             # further pairs, A minus B: [[tiny/base/q4_K_M, tiny/base/q8_0]]

@@ -90,6 +90,26 @@ class _Bars:
         self._bars.console.print(f"{arm}: {note}", markup=False, highlight=False)
 
 
+class _Timed:
+    """Counts latency samples, a line for every tenth part of them."""
+
+    def __init__(self, console: Console, n_expected: int) -> None:
+        self._console = console
+        self._n_expected = n_expected
+        self._n = 0
+
+    def sample(self, sample: Sample) -> None:
+        self._n += 1
+        if self._n % max(1, self._n_expected // 10) == 0:
+            self._console.print(f"{self._n} of {self._n_expected} answers timed", highlight=False)
+
+
+@contextmanager
+def latency_progress(n_expected: int) -> Iterator[_Timed]:
+    """What `bench.latency` tells its samples to."""
+    yield _Timed(Console(stderr=True), n_expected)
+
+
 @contextmanager
 def sweep_progress(plan: Plan) -> Iterator[_Lines | _Bars]:
     """A Progress for `bench.sweep`, drawn for as long as the block runs."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.sweep import Plan
 
 RUNS = Path("sentiments")
+THROUGHPUT, LATENCY = "throughput", "latency"
 
 
 def command(
@@ -36,6 +37,13 @@ def command(
         str | None,
         typer.Option(help="Answers decoded together: a number, or `auto`; instead of the config's."),
     ] = None,
+    mode: Annotated[
+        str, typer.Option(help="`throughput`, or `latency`: one answer at a time, for honest seconds.")
+    ] = THROUGHPUT,
+    latency_samples: Annotated[int, typer.Option(min=1, help="Articles that latency mode times.")] = 20,
+    fidelity: Annotated[
+        bool, typer.Option("--fidelity", help="Also compare token probabilities with each group's fp16.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
@@ -47,6 +55,10 @@ def command(
 
     if sum(option is not None for option in (run_id, resume, extend)) > 1:
         raise UsageError("--run-id, --resume and --extend exclude each other; give one of them")
+    if mode not in {THROUGHPUT, LATENCY}:
+        raise UsageError(f"--mode {mode}: there are {THROUGHPUT} and {LATENCY}")
+    if mode == LATENCY and extend is not None:
+        raise UsageError("--mode latency adds no articles or arms; --extend the run first, then time it")
     plan = sweep.plan(_override(load_config(config), iterations, limit, width))
     if dry_run:
         _print_plan(plan, as_json)
@@ -54,12 +66,45 @@ def command(
     named = resume or extend
     folder = find_run(RUNS, named) if named else existing_run(run_id) if run_id is not None else None
     name = folder.name if folder else run_id or sweep.new_run_id()
-    with sweep_progress(plan) as progress, interruptible(f"bench run --resume {name}"):
-        if folder is None:
-            manifest = sweep.start(plan, RUNS, name, progress)
-        else:
-            manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
-    _print_result(folder or RUNS / name, manifest.status, plan.n_samples, as_json)
+    again = f"bench run --resume {name}" + (f" --mode {mode}" if mode == LATENCY else "")
+    if mode == LATENCY:
+        with interruptible(again):
+            _time_answers(plan, folder, name, latency_samples, as_json)
+    else:
+        with sweep_progress(plan) as progress, interruptible(again):
+            if folder is None:
+                manifest = sweep.start(plan, RUNS, name, progress)
+            else:
+                manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
+        _print_result(RUNS / name, manifest.status, plan.n_samples, as_json)
+    if fidelity:
+        with interruptible(f"bench run --resume {name} --fidelity"):
+            _compare_probabilities(plan, RUNS / name)
+
+
+def _time_answers(plan: Plan, folder: Path | None, name: str, n_samples: int, as_json: bool) -> None:
+    from bench import sweep
+    from bench.cli.progress import latency_progress
+    from bench.latency import measure_latency
+
+    opened = sweep.created(plan, RUNS, name) if folder is None else sweep.continued(plan, folder, None)
+    n_expected = len(plan.arms) * min(n_samples, len(plan.articles))
+    with opened as (writer, whole), latency_progress(n_expected) as progress:
+        n_new = measure_latency(whole, writer, progress, n_samples)
+    _print_result(RUNS / name, "timed", n_new, as_json)
+
+
+def _compare_probabilities(plan: Plan, folder: Path) -> None:
+    from bench import sweep
+    from bench.fidelity import measure_fidelity
+
+    with sweep.continued(plan, folder, None) as (writer, whole):
+        found, notes = measure_fidelity(whole, writer)
+    for one in found:
+        kl, top1 = f"KL {one.kl_mean:.4f} nats", f"same top token {100 * one.top1_agreement:.1f} %"
+        typer.echo(f"{one.arm}: {kl}, {top1}, perplexity {one.perplexity_of_baseline:.3f}", err=True)
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 def existing_run(run_id: str) -> Path | None:

@@ -10,7 +10,8 @@ session that answers prompts. A file is checked in child processes before it is 
     vocabulary, template    conversation -> tokens                       batch      tokens of one decode
     schedule                what is decoded when, and together           sampler    nothing left to defaults
     session, answer_text    requests -> completions                      draw       all rows at once
-    grammar                 answers held to the schema
+    grammar                 answers held to the schema                   scoring    logits of a given text
+    capacity                the width that memory allows
 
 The prefix that all prompts share is decoded once, each prompt's rest once, and `width` answers together.
 Recurrent and hybrid models cannot fork: their answers come one at a time, and `loaded` says so.

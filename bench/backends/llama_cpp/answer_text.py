@@ -9,18 +9,21 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 
+from bench.backends._json_end import JsonEnd
+
 
 class AnswerText:
     """The text of one answer while it grows."""
 
-    def __init__(self, stop: Iterable[str] = ()) -> None:
+    def __init__(self, stop: Iterable[str] = (), *, until_json: bool = False) -> None:
         self._stop = tuple(text.encode("utf-8") for text in stop)
         self._held_bytes = max((len(text) for text in self._stop), default=1) - 1
         self._raw = bytearray()
+        self._json_end = JsonEnd() if until_json else None
         self._n_shown = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.stopped = False
-        """Whether a stop text has come; it and what follows are not part of the answer."""
+        """Whether a stop text has come, or the object was whole; what follows is not part of the answer."""
 
     def add(self, piece: bytes) -> None:
         """Append one token's bytes."""
@@ -29,6 +32,9 @@ class AnswerText:
         found = [place for text in self._stop if (place := self._raw.find(text, searched)) >= 0]
         if found:
             del self._raw[min(found) :]
+            self.stopped = True
+        elif self._json_end is not None and (end := self._json_end.add(piece)) is not None:
+            del self._raw[end:]
             self.stopped = True
 
     def news(self) -> str:

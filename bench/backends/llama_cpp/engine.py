@@ -156,6 +156,14 @@ class Engine:
                 found.append(self.logits(n).copy())
         return np.concatenate(found)
 
+    def prefill_all(self, tokens: Tokens, at: int, sequence: int) -> Logits:
+        """Take in at most `n_batch` tokens from position `at`; logits after each, until the next decode."""
+        n = len(tokens)
+        positions = np.arange(at, at + n, dtype=np.int32)
+        self._scratch.fill(tokens, positions, np.full(n, sequence, np.int32), np.ones(n, np.int8))
+        self.decode(self._scratch)
+        return self.logits(n)
+
     def decode(self, batch: TokenBatch) -> None:
         """Decode one batch as it is. EngineError says why it failed."""
         code = self._lib.llama_decode(self._context, batch.native)

@@ -8,7 +8,7 @@ very first for the prefix that all prompts share; `cached_tokens` says what an a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -16,10 +16,11 @@ import numpy as np
 
 from bench.backends import Answer, Request
 from bench.backends.llama_cpp.answer_text import AnswerText
-from bench.backends.llama_cpp.engine import Engine
+from bench.backends.llama_cpp.engine import Engine, EngineError
 from bench.backends.llama_cpp.memory import PeakMemory
 from bench.backends.llama_cpp.sampler import row_sampler
 from bench.backends.llama_cpp.schedule import Finished, Scheduler, Speed, Work
+from bench.backends.llama_cpp.scoring import Scored, scored
 from bench.backends.llama_cpp.template import ChatTemplate, TemplateError
 from bench.errors import BackendError, NoArticlesError
 from bench.records import Completion, LoadedModel, Prompt, Sampling
@@ -84,13 +85,14 @@ class LlamaCppSession:
     def _scheduler(self, engine: Engine, *, reuse: bool, watched: bool = False) -> Scheduler:
         """Rows for answers; without reuse there is one."""
         width = self._width if reuse else 1
-        stop = self._sampling.stop
+        stop, until_json = self._sampling.stop, self._sampling.stop_on_json
+        watches = watched or stop or until_json
         return Scheduler(
             engine,
             row_sampler(self._sampling, engine.vocabulary, width, self._grammar),
             width,
             self._sampling.max_tokens,
-            watch=(lambda: AnswerText(stop)) if watched or stop else None,
+            watch=(lambda: AnswerText(stop, until_json=until_json)) if watches else None,
             share=reuse,
             speed=self._speed,
         )
@@ -132,6 +134,15 @@ class LlamaCppSession:
             growing = scheduler.growing(0)
             if growing is not None and (text := growing.news()):
                 yield text
+
+    def score(self, texts: Sequence[tuple[Prompt, str]]) -> Iterator[Scored]:
+        """What the model expects at every position of each prompt's own part and the answer given."""
+        engine = self._opened().engine
+        tokens = [(self._prompt_tokens(p), engine.vocabulary.tokenize_plain(answer)) for p, answer in texts]
+        try:
+            yield from scored(engine, [(np.array(p, np.int32), np.array(a, np.int32)) for p, a in tokens])
+        except EngineError as error:
+            raise BackendError(str(error)) from error
 
     def close(self) -> None:
         """Free the model. Closing twice does nothing."""

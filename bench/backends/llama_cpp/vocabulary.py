@@ -66,11 +66,15 @@ class Vocabulary:
             return [bos, *tokens]
         return tokens
 
-    def _tokenize(self, raw: bytes) -> list[int]:
+    def tokenize_plain(self, text: str) -> list[int]:
+        """The tokens of a text that continues another: no token in front."""
+        return self._tokenize(text.encode("utf-8", "replace"), special=False)
+
+    def _tokenize(self, raw: bytes, *, special: bool = True) -> list[int]:
         size = len(raw) + 16
         while True:
             buffer = (ctypes.c_int32 * size)()
-            n = self._lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, True)
+            n = self._lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, special)
             if n >= 0:
                 return list(buffer[:n])
             size = -n  # what it would have needed

@@ -58,3 +58,12 @@ def test_half_a_character_is_not_shown():
     assert answer.news() == ""
     answer.add("é".encode()[1:])
     assert answer.news() == "é"
+
+
+def test_the_object_ends_the_answer_in_the_middle_of_a_token():
+    answer = AnswerText(until_json=True)
+    for piece in (b'{"a": ', b'"}"', b"} x"):
+        assert not answer.stopped
+        answer.add(piece)
+    assert answer.stopped
+    assert answer.text() == '{"a": "}"}'
