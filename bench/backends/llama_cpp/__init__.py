@@ -286,6 +286,7 @@ def _details(
     path: Path, sampling: Sampling, options: Options, engine: Engine, template: ChatTemplate
 ) -> dict[str, Any]:
     """What else says which model this was and how it ran."""
+    from bench.backends.llama_cpp.native import repacks_weights
     from bench.backends.llama_cpp.sampler import PENALTY_WINDOW_TOKENS
 
     summary = gguf_check.inspect(path)
@@ -303,7 +304,7 @@ def _details(
         "quant_of_file": summary.quant,
         "chat_template_digest": summary.template_digest,
         "system_merged_into_user": template.system_merged,
-        "settings": engine.settings._asdict(),
+        "settings": {**engine.settings._asdict(), "repacked_weights": repacks_weights()},
         "answers_share_memory": engine.can_fork,
         "penalty_window_tokens": PENALTY_WINDOW_TOKENS,
         "warnings": _warnings(summary, sampling, template, can_fork=engine.can_fork),

@@ -20,6 +20,7 @@ REMEDY = 'pip install "bench[llama]"'
 _WARN, _ERROR = 3, 4  # as ggml.h numbers them
 _SPIN_COUNT = "1000"
 _REASON = "error loading model: "
+_HAS_AMX = b"AMX_INT8 = 1"
 
 _log: deque[str] = deque(maxlen=50)
 _keep_alive: list[Any] = []  # a callback that python frees is a crash at the next log line
@@ -75,6 +76,16 @@ def last_reason(otherwise: str) -> str:
     return _log[-1].partition(": ")[2] or _log[-1] if _log else otherwise
 
 
+def repacks_weights() -> bool:
+    """Whether quantized weights may be kept in a layout for this processor's own instructions.
+
+    Not where the engine was built with AMX: GCC 12 leaves out part of the tile configuration that its
+    kernel loads, so that every quantized model ends the process (llama.cpp issue 20824). A build
+    without AMX, as `make setup` makes it, repacks for AVX instead.
+    """
+    return _HAS_AMX not in library().llama_print_system_info()
+
+
 def load_model(
     path: Path,
     shown: str,
@@ -88,6 +99,7 @@ def load_model(
     params = lib.llama_model_default_params()
     params.vocab_only = vocabulary_only
     params.n_gpu_layers = n_gpu_layers
+    params.use_extra_bufts = repacks_weights()
     if tensor_split:
         # the engine reads as many numbers as it knows devices
         shares = (ctypes.c_float * lib.llama_max_devices())(*tensor_split)
