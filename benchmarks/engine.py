@@ -67,7 +67,7 @@ def prompts(task: Task) -> list[np.ndarray]:
 
 def measure(task: Task) -> dict[str, Any]:
     """Run it; answers/s and the memory it took."""
-    from bench.backends.llama_cpp.memory import PeakMemory
+    from bench.backends._memory import PeakMemory
 
     memory = PeakMemory()
     methods: dict[str, Callable[[Task], dict[str, Any]]] = {

@@ -7,9 +7,9 @@ session that answers prompts. A file is checked in child processes before it is 
     catalogue               every model file below a folder
     probe                   whether engine and sandbox take it           hub        files from the hub
     native                  the C library, silenced                      engine     prefill, fork, decode
-    vocabulary, template    conversation -> tokens                       batch      tokens of one decode
+    vocabulary              text -> tokens                               batch      tokens of one decode
     schedule                what is decoded when, and together           sampler    nothing left to defaults
-    session, answer_text    requests -> completions                      draw       all rows at once
+    session                 requests -> completions                      draw       all rows at once
     grammar                 answers held to the schema                   scoring    logits of a given text
     capacity                the width that memory allows
 
@@ -30,16 +30,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench import provenance
 from bench.backends import BackendState, parse_options
+from bench.backends._threads import default_threads
 from bench.backends.llama_cpp import gguf_check, hub
-from bench.backends.llama_cpp.threads import default_threads
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
 
 if TYPE_CHECKING:
+    from bench.backends._chat_template import ChatTemplate
     from bench.backends.llama_cpp.batch import Tokens
     from bench.backends.llama_cpp.engine import Engine
     from bench.backends.llama_cpp.session import LlamaCppSession
-    from bench.backends.llama_cpp.template import ChatTemplate
     from bench.backends.llama_cpp.vocabulary import Vocabulary
 
 DISTRIBUTION = "llama-cpp-python"
@@ -127,8 +127,8 @@ class Backend:
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> LlamaCppSession:
         """Check the file again, load it and decode once to warm up."""
+        from bench.backends._memory import PeakMemory
         from bench.backends.llama_cpp.grammar import answer_grammar
-        from bench.backends.llama_cpp.memory import PeakMemory
         from bench.backends.llama_cpp.sampler import new_grammar
         from bench.backends.llama_cpp.session import LlamaCppSession
 
@@ -250,7 +250,7 @@ def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options, wid
 
 
 def _template(path: Path, tokens: Vocabulary) -> ChatTemplate:
-    from bench.backends.llama_cpp.template import ChatTemplate
+    from bench.backends._chat_template import ChatTemplate
 
     template = ChatTemplate(
         gguf_check.inspect(path).chat_template or "",
@@ -266,8 +266,8 @@ def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens]:
     """The prompts as the model's tokens, its weights left alone; those its template refuses left out."""
     import numpy as np
 
+    from bench.backends._chat_template import TemplateError
     from bench.backends.llama_cpp.native import library, load_model
-    from bench.backends.llama_cpp.template import TemplateError
     from bench.backends.llama_cpp.vocabulary import Vocabulary
 
     model = load_model(path, str(path), vocabulary_only=True)

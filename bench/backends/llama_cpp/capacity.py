@@ -7,19 +7,14 @@ It is asked before anything is measured, because one width holds for all arms of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import psutil
-
+from bench.backends._memory import KEPT_BYTES, available_bytes
 from bench.backends.llama_cpp.batch import Tokens
 from bench.backends.llama_cpp.schedule import WIDEST, cells_for_prompts, common_prefix
 from bench.records import Sampling
 
-KEPT_BYTES = 512 * 2**20
-"""For Python, the engine's scratch memory and whoever else works here."""
 VALUE_BYTES = 2
 """The engine keeps half-precision numbers."""
-_GROUP = Path("/sys/fs/cgroup")
 
 
 def cells(prompts: Sequence[Tokens], n_seeds: int, width: int, max_tokens: int) -> int:
@@ -50,14 +45,3 @@ def widest(prompts: Sequence[Tokens], n_seeds: int, max_tokens: int, n_free: int
 def free_cells(n_values: int, file_bytes: int) -> int:
     """Tokens that a context can hold beside a model of this size, at `n_values` numbers each."""
     return (available_bytes() - file_bytes - KEPT_BYTES) // (n_values * VALUE_BYTES)
-
-
-def available_bytes() -> int:
-    """Memory that this process could still take."""
-    here = int(psutil.virtual_memory().available)
-    try:
-        limit = (_GROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_GROUP / "memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no control group, or one that does not tell
-        return here
-    return here if limit == "max" else min(here, int(limit) - used)

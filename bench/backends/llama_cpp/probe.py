@@ -14,8 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from bench.backends._chat_template import ChatTemplate
 from bench.backends.llama_cpp.native import library, load_model
-from bench.backends.llama_cpp.template import ChatTemplate
 from bench.backends.llama_cpp.vocabulary import Vocabulary
 from bench.errors import ModelFileError
 

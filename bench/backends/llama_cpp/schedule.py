@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.backends.llama_cpp.answer_text import AnswerText
+from bench.backends._answer_text import AnswerText
 from bench.backends.llama_cpp.batch import TokenBatch, Tokens
 from bench.backends.llama_cpp.engine import MOST_SEQUENCES, Engine, EngineError, Logits
 from bench.backends.llama_cpp.sampler import RowSampler

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.backends import Answer, Request
-from bench.backends.llama_cpp.answer_text import AnswerText
+from bench.backends._answer_text import AnswerText
+from bench.backends._chat_template import ChatTemplate, TemplateError
+from bench.backends._memory import PeakMemory
 from bench.backends.llama_cpp.engine import Engine, EngineError
-from bench.backends.llama_cpp.memory import PeakMemory
 from bench.backends.llama_cpp.sampler import row_sampler
 from bench.backends.llama_cpp.schedule import Finished, Scheduler, Speed, Work
 from bench.backends.llama_cpp.scoring import Scored, scored
-from bench.backends.llama_cpp.template import ChatTemplate, TemplateError
 from bench.errors import BackendError, NoArticlesError
 from bench.records import Completion, LoadedModel, Prompt, Sampling
 

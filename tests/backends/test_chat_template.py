@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from bench.backends.llama_cpp import template as template_module
-from bench.backends.llama_cpp.template import PROBE, ChatTemplate, TemplateError
+from bench.backends import _chat_template as template_module
+from bench.backends._chat_template import PROBE, ChatTemplate, TemplateError
 from bench.errors import ModelFileError
 from tests.fixtures.tiny_gguf import TEMPLATE
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.backends.llama_cpp.answer_text import AnswerText
+from bench.backends._answer_text import AnswerText
 
 
 def feed(raw: bytes, cuts: list[int], stop: tuple[str, ...] = ()) -> tuple[AnswerText, str]:
