@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from bench import store
-from bench.analysis.frames import ARM_COLUMNS, SAMPLE_COLUMNS
+from bench.analysis.frames import ARM_COLUMNS, MEASURED_OF_ARM, SAMPLE_COLUMNS
 from bench.errors import StorageError
 from bench.identity import match_arm
 from bench.records import AnswerSchema, ArmRecord, Manifest, Outcome
@@ -65,18 +65,22 @@ def arm_frame(manifest: Manifest) -> pd.DataFrame:
     for record in manifest.arms:
         spec, loaded = record.spec, record.loaded
         fields = {name: getattr(spec, name) for name in ARM_COLUMNS if hasattr(spec, name)}
+        speed = loaded.speed if loaded else None
         rows.append(
             {
                 **fields,
                 "source_name": record.source_name or spec.ref,
                 "file_bytes": loaded.file_bytes if loaded else None,
                 "peak_memory_bytes": loaded.peak_memory_bytes if loaded else None,
+                "load_s": loaded.load_s if loaded else None,
+                "prefill_tokens_per_s": speed.prefill_tokens_per_s if speed else None,
+                "decode_tokens_per_s": speed.decode_tokens_per_s if speed else None,
                 "answers_per_s": _throughput(record),
                 "repeat_of": _repeated(record, known),
             }
         )
     frame = pd.DataFrame(rows, columns=list(ARM_COLUMNS))
-    return frame.astype({"file_bytes": float, "peak_memory_bytes": float, "answers_per_s": float})
+    return frame.astype(dict.fromkeys(MEASURED_OF_ARM, float))
 
 
 def _throughput(record: ArmRecord) -> float | None:

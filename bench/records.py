@@ -328,6 +328,36 @@ class Sample(Record):
 # ---------------------------------------------------------------- what was done
 
 
+class TokenSpeed(Record):
+    """What an engine computed for one arm, and how long it took; prompts and answers apart."""
+
+    prefill_tokens: int = 0
+    """Prompt tokens that were computed; what was shared counts once."""
+    prefill_s: float = 0.0
+    """Seconds it took."""
+    decode_tokens: int = 0
+    """Tokens of answers."""
+    decode_s: float = 0.0
+    """Seconds it took, sampling included."""
+
+    @property
+    def prefill_tokens_per_s(self) -> float | None:
+        """None where nothing was computed."""
+        return self.prefill_tokens / self.prefill_s if self.prefill_s > 0 else None
+
+    @property
+    def decode_tokens_per_s(self) -> float | None:
+        """None where nothing was computed."""
+        return self.decode_tokens / self.decode_s if self.decode_s > 0 else None
+
+    def plus(self, other: TokenSpeed | None) -> TokenSpeed:
+        """Both together."""
+        if other is None:
+            return self
+        mine, theirs = self.model_dump(), other.model_dump()
+        return TokenSpeed(**{name: value + theirs[name] for name, value in mine.items()})
+
+
 class LoadedModel(Record):
     """What a backend found when it opened an arm; stored in the manifest."""
 
@@ -339,6 +369,8 @@ class LoadedModel(Record):
     """Seconds to load, apart from every answer."""
     peak_memory_bytes: int | None = None
     """Highest resident memory of the process while the arm ran, where measured."""
+    speed: TokenSpeed | None = None
+    """What the engine computed and how fast, where it tells."""
     engine: str = ""
     """Engine and version, e.g. `llama-cpp-python 0.3.36`."""
     details: dict[str, Any] = Field(default_factory=dict)
@@ -384,7 +416,10 @@ class ArmRecord(Record):
     decode_s: float = 0.0
     """Seconds they took together, loading left out; with `n_decoded` it gives the throughput."""
     n_after_resume: int = 0
-    """How many of them were decoded after a resume: they may differ from an unbroken run's at near-ties."""
+    """Samples decoded after the first resume or extension: they may differ from an unbroken run's at
+    near-ties."""
+    n_before_resume: int | None = None
+    """Samples that were there at the first resume or extension; None where there was none."""
     source_name: str | None = None
     """The folder it was imported from, where it was."""
 

@@ -193,14 +193,24 @@ def continued(
         if kind == "extended":
             writer.add_articles(articles)
         if kind is not None:
+            arms = tuple(_counted(writer, record) for record in merged.arms)
             revision = Revision(
                 at=datetime.now(UTC),
                 kind=kind,
                 added=conditions.additions(old, new),
-                n_samples_before=sum(1 for record in old.arms for _ in writer.samples(record.arm)),
+                n_samples_before=sum((a.n_before_resume or 0) + a.n_after_resume for a in arms),
             )
-            writer.save_manifest(merged.model_copy(update={"revisions": (*merged.revisions, revision)}))
+            update = {"arms": arms, "revisions": (*merged.revisions, revision)}
+            writer.save_manifest(merged.model_copy(update=update))
         yield writer, _with_width(plan._replace(articles=articles))
+
+
+def _counted(writer: store.RunWriter, record: ArmRecord) -> ArmRecord:
+    """The record with what is on disk before and since the first resume, however often it was killed."""
+    n_samples = sum(1 for _ in writer.samples(record.arm))
+    if record.n_before_resume is None:
+        return record.model_copy(update={"n_before_resume": n_samples})
+    return record.model_copy(update={"n_after_resume": n_samples - record.n_before_resume})
 
 
 def _with_width(plan: Plan) -> Plan:
@@ -248,11 +258,10 @@ def _measure_arm(writer: store.RunWriter, plan: Plan, spec: ModelSpec, progress:
             n_decoded += 1
             progress.sample(sample)
     finally:
-        resumed = bool(done) or len(writer.manifest.revisions) > 1
         decode_s = time.perf_counter() - began
         session.close()
         writer.finish_arm(spec.arm)
-        _record_arm(writer, spec.arm, session.loaded, n_decoded, decode_s, resumed=resumed)
+        _record_arm(writer, spec.arm, session.loaded, n_decoded, decode_s)
     progress.arm_finished(spec.arm, session.loaded)
 
 
@@ -311,22 +320,30 @@ def _refuse_other_model(spec: ModelSpec, loaded: LoadedModel) -> None:
 
 
 def _record_arm(
-    writer: store.RunWriter, arm: str, loaded: LoadedModel, n_decoded: int, decode_s: float, *, resumed: bool
+    writer: store.RunWriter, arm: str, loaded: LoadedModel, n_decoded: int, decode_s: float
 ) -> None:
-    records = tuple(
-        record
-        if record.arm != arm
-        else record.model_copy(
+    def updated(record: ArmRecord) -> ArmRecord:
+        was_resumed = record.n_before_resume is not None
+        return record.model_copy(
             update={
-                "loaded": loaded,
+                "loaded": _together(record.loaded, loaded),
                 "n_decoded": record.n_decoded + n_decoded,
                 "decode_s": record.decode_s + decode_s,
-                "n_after_resume": record.n_after_resume + (n_decoded if resumed else 0),
+                "n_after_resume": record.n_after_resume + (n_decoded if was_resumed else 0),
             }
         )
-        for record in writer.manifest.arms
-    )
+
+    records = tuple(updated(r) if r.arm == arm else r for r in writer.manifest.arms)
     writer.save_manifest(writer.manifest.model_copy(update={"arms": records}))
+
+
+def _together(before: LoadedModel | None, now: LoadedModel) -> LoadedModel:
+    """What was loaded now, with the highest memory and all the tokens since the run began."""
+    if before is None:
+        return now
+    peaks = [m.peak_memory_bytes for m in (before, now) if m.peak_memory_bytes is not None]
+    speed = now.speed.plus(before.speed) if now.speed else before.speed
+    return now.model_copy(update={"peak_memory_bytes": max(peaks, default=None), "speed": speed})
 
 
 def _set_status(writer: store.RunWriter, status: str) -> None:

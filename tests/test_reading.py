@@ -8,7 +8,7 @@ import pytest
 
 from bench import store
 from bench.reading import arm_frame, read_samples, repeated_share
-from bench.records import ArmRecord
+from bench.records import ArmRecord, LoadedModel, TokenSpeed
 from tests.builders import SCHEMA, manifest, spec
 from tests.test_report import ARTICLES, SPECS, TASK, answers, report, write_run
 
@@ -53,6 +53,17 @@ def test_throughput_is_answers_per_second_of_decoding_and_undefined_before():
     timed = ArmRecord.model_validate({**made.arms[0].model_dump(), "n_decoded": 30, "decode_s": 2.0})
     frame = arm_frame(made.model_copy(update={"arms": (timed, made.arms[1])}))
     assert frame["answers_per_s"].tolist() == pytest.approx([15.0, float("nan")], nan_ok=True)
+
+
+def test_what_an_arm_took_is_told_and_undefined_where_it_was_not_measured():
+    made = manifest(SPECS, ARTICLES, task=TASK)
+    speed = TokenSpeed(prefill_tokens=300, prefill_s=2.0, decode_tokens=90, decode_s=3.0)
+    loaded = LoadedModel(file_bytes=7, load_s=0.5, peak_memory_bytes=9, speed=speed)
+    first = made.arms[0].model_copy(update={"loaded": loaded})
+    frame = arm_frame(made.model_copy(update={"arms": (first, made.arms[1])}))
+    names = ["prefill_tokens_per_s", "decode_tokens_per_s", "load_s", "file_bytes", "peak_memory_bytes"]
+    assert frame[names].iloc[0].tolist() == [150.0, 30.0, 0.5, 7.0, 9.0]
+    assert frame[names].iloc[1].isna().all()
 
 
 def test_no_arm_repeats_another_unless_it_says_so():

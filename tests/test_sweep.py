@@ -11,7 +11,7 @@ from bench.backends import fake
 from bench.config import Config
 from bench.errors import BackendError, ConfigError, NoArticlesError, ResumeRefusedError, UsageError
 from bench.identity import sample_seed
-from bench.records import Outcome
+from bench.records import LoadedModel, Outcome, TokenSpeed
 from tests.builders import article
 
 ARTICLES = tuple(article(f"Examplecorp sold {n} ships.") for n in range(4))
@@ -247,8 +247,34 @@ def test_the_manifest_counts_what_was_decoded_after_a_resume():
         sweep.start(plan(options={"die_after": 7}), RUNS, "r")
     with pytest.raises(BackendError):
         sweep.resume(plan(options={"die_after": 7}), RUNS / "r")
-    counts = [(a.n_decoded, a.n_after_resume) for a in store.open_run(RUNS / "r").manifest.arms]
-    assert counts == [(12, 5), (7, 7)]
+    assert counts_after_resume() == [(7, 5), (0, 7)]
+
+
+def counts_after_resume():
+    return [(a.n_before_resume, a.n_after_resume) for a in store.open_run(RUNS / "r").manifest.arms]
+
+
+def test_what_a_killed_resume_decoded_is_counted_too(monkeypatch):
+    with pytest.raises(BackendError):
+        sweep.start(plan(options={"die_after": 7}), RUNS, "r")
+    with monkeypatch.context() as killed:  # nothing is noted at the end of an arm
+        killed.setattr(sweep, "_record_arm", lambda *_: None)
+        with pytest.raises(BackendError):
+            sweep.resume(plan(options={"die_after": 7}), RUNS / "r")
+    assert counts_after_resume() == [(7, 0), (0, 0)]
+    manifest = sweep.resume(plan(options={"die_after": 7}), RUNS / "r")
+    assert counts_after_resume() == [(7, 5), (0, 12)]
+    assert [r.n_samples_before for r in manifest.revisions] == [0, 7, 19]
+
+
+def test_an_arms_memory_and_tokens_are_those_of_all_its_sessions():
+    def loaded(peak, n):
+        speed = TokenSpeed(prefill_tokens=n, prefill_s=1.0, decode_tokens=n, decode_s=0.5)
+        return LoadedModel(peak_memory_bytes=peak, speed=speed)
+
+    both = sweep._together(loaded(900, 30), loaded(500, 10))
+    assert both.peak_memory_bytes == 900
+    assert both.speed == TokenSpeed(prefill_tokens=40, prefill_s=2.0, decode_tokens=40, decode_s=1.0)
 
 
 def test_a_width_that_does_not_fit_is_refused_with_the_widest_that_does(monkeypatch):

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.analysis import rows
 from bench.analysis.anomalies import heaping, wording
 from bench.analysis.cells import Grid
-from bench.analysis.frames import IDENTITY
+from bench.analysis.frames import IDENTITY, MEASURED_OF_ARM
 from bench.analysis.validity import valid_rates
 
 
@@ -44,7 +44,7 @@ def arm_table(
             score_means(grid),
             _confidences(samples, grid),
             _speeds(timings),
-            arms[["answers_per_s", "file_bytes", "peak_memory_bytes"]].reset_index(drop=True),
+            arms[[*MEASURED_OF_ARM]].reset_index(drop=True),
             heaping(samples, limits),
             wording(samples),
         ],

@@ -47,9 +47,22 @@ ARM_COLUMNS = {
     "file_bytes": "size of the model; NaN where unknown",
     "peak_memory_bytes": "highest resident memory; NaN where not measured",
     "answers_per_s": "throughput: answers decoded per second of decoding; NaN where not measured",
+    "prefill_tokens_per_s": "prompt tokens computed per second; NaN where not measured",
+    "decode_tokens_per_s": "answer tokens per second of all answers together; NaN where not measured",
+    "load_s": "seconds to load the model; NaN where not measured",
     "repeat_of": "the arm that an A/A arm repeats; empty for every other arm",
 }
 """Columns of `arms`, one row per arm in manifest order."""
+
+MEASURED_OF_ARM = (
+    "answers_per_s",
+    "prefill_tokens_per_s",
+    "decode_tokens_per_s",
+    "load_s",
+    "file_bytes",
+    "peak_memory_bytes",
+)
+"""The columns of `arms` that were measured once for an arm and go into `arms.csv` as they are."""
 
 IDENTITY = ("arm", "family", "variant", "quant", "backend", "prompt_style", "output")
 """The columns that open every arm-level table."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.frames import SAMPLE_COLUMNS
+from bench.analysis.frames import MEASURED_OF_ARM, SAMPLE_COLUMNS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -50,7 +50,7 @@ def arm_rows(*arms: dict[str, str]) -> pd.DataFrame:
         fields.setdefault("group", group)
         fields.setdefault("arm", f"{fields['group']}/{fields['quant']}")
         fields.setdefault("repeat_of", "")
-        unknown = dict.fromkeys(("file_bytes", "peak_memory_bytes", "answers_per_s"), np.nan)
+        unknown = dict.fromkeys(MEASURED_OF_ARM, np.nan)
         made.append({**fields, "source_name": "x", **unknown})
     return pd.DataFrame(made)
 

@@ -69,7 +69,6 @@ class Speed:
     decode_tokens: int = 0
     """Tokens of answers; dummies are not counted."""
     decode_s: float = 0.0
-    n_steps: int = 0
 
 
 @dataclass(eq=False)
@@ -309,7 +308,6 @@ class Scheduler:
         self._take(live, tokens)
         self.speed.decode_tokens += len(live)
         self.speed.decode_s += time.perf_counter() - began
-        self.speed.n_steps += 1
 
     def _take(self, rows: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]) -> None:
         """Note one token for each of `rows`; answers that are over thereby leave."""

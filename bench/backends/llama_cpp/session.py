@@ -9,7 +9,6 @@ very first for the prefix that all prompts share; `cached_tokens` says what an a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from bench.backends.llama_cpp.sampler import row_sampler
 from bench.backends.llama_cpp.schedule import Finished, Scheduler, Speed, Work
 from bench.backends.llama_cpp.scoring import Scored, scored
 from bench.errors import BackendError, NoArticlesError
-from bench.records import Completion, LoadedModel, Prompt, Sampling
+from bench.records import Completion, LoadedModel, Prompt, Sampling, TokenSpeed
 
 
 class _Open(NamedTuple):
@@ -149,8 +148,16 @@ class LlamaCppSession:
         opened, self._open = self._open, None
         if opened is None:
             return
-        details = {**self.loaded.details, "speed": asdict(self._speed)}
-        update = {"peak_memory_bytes": self._memory.read_bytes(), "details": details}
+        speed = self._speed
+        update = {
+            "peak_memory_bytes": self._memory.read_bytes(),
+            "speed": TokenSpeed(
+                prefill_tokens=speed.prefill_tokens,
+                prefill_s=speed.prefill_s,
+                decode_tokens=speed.decode_tokens,
+                decode_s=speed.decode_s,
+            ),
+        }
         self.loaded = self.loaded.model_copy(update=update)
         opened.engine.close()
 

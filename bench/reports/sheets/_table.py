@@ -110,7 +110,17 @@ def is_validity(column: str) -> bool:
 
 def is_speed(column: str) -> bool:
     """Whether a column of `arms` belongs to the sheet Latency."""
-    speeds = ("duration_", "seconds_", "ttft_", "tokens_per_s", "answers_per_s", "latency_")
+    speeds = (
+        "duration_",
+        "seconds_",
+        "ttft_",
+        "tokens_per_s",
+        "answers_per_s",
+        "latency_",
+        "prefill_",
+        "decode_",
+        "load_",
+    )
     return column.startswith(speeds) or column in {"file_bytes", "peak_memory_bytes", "n_timed"}
 
 

@@ -188,6 +188,20 @@ def test_peak_memory_is_known_after_closing(open_model):
     assert session.loaded.peak_memory_bytes > 20_000_000
 
 
+def test_tokens_and_seconds_are_known_after_closing(open_model):
+    session = open_model(sampling(max_tokens=8))
+    found = complete(session, (1, 2, 3))
+    session.close()
+    speed = session.loaded.speed
+    assert speed.prefill_tokens == found[0].prompt_tokens
+    # an answer's first token is drawn from the prompt's logits, and an end of turn is no token of it
+    assert speed.decode_tokens == sum(
+        (c.completion_tokens or 0) - int(c.stop_reason == "length") for c in found
+    )
+    assert speed.prefill_tokens_per_s > 0
+    assert speed.decode_tokens_per_s > 0
+
+
 def test_a_closed_session_says_so(open_model):
     session = open_model()
     session.close()
