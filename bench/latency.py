@@ -42,7 +42,8 @@ def measure_latency(plan: Plan, writer: store.RunWriter, progress: SampleSink, n
     order = random.Random(content_id(["latency", plan.config.sampling.seed]))
     articles = order.sample(list(plan.articles), min(n_samples, len(plan.articles)))
     done = {spec.arm: writer.latency_keys(spec.arm) for spec in plan.arms}
-    loaded = _Loaded(plan, warm_up=articles[-1])
+    # the longest, so that no later one pays for more memory
+    loaded = _Loaded(plan, warm_up=max(articles, key=lambda article: len(article.text)))
     n_new = 0
     try:
         for article in articles:

@@ -13,6 +13,7 @@ from bench.backends.llama_cpp.engine import Engine, EngineError
 from bench.errors import BackendError, NoArticlesError, UsageError
 from tests.backends.asking import complete, llama_spec, prompt, sampling, texts
 from tests.builders import SCHEMA
+from tests.fixtures.recurrent_gguf import make_recurrent_gguf
 
 LONG_TEXT = "Profits rose. " * 12
 
@@ -241,6 +242,16 @@ def test_an_overflow_among_others_is_told_and_the_others_go_on(open_model):
     reasons = {(a.prompt_id, a.completion.stop_reason == "context_overflow") for a in found}
     assert len(found) == 6
     assert reasons == {("p0", False), ("p200", True), ("p1", False)}
+
+
+def test_a_model_that_cannot_fork_answers_one_at_a_time_and_says_so(open_model, tmp_path):
+    path = make_recurrent_gguf(tmp_path / "recurrent.gguf")
+    session = open_model(path=path, quant="fp32", width=8)
+    found = complete(session, (1, 2, 1))
+    assert [(c.batch_size, c.cached_tokens, c.error) for c in found] == [(1, 0, None)] * 3
+    assert found[0].text == found[2].text != found[1].text
+    assert session.loaded.details["answers_share_memory"] is False
+    assert "one answer at a time" in session.loaded.details["warnings"][0]
 
 
 def test_thousands_of_answers_do_not_grow(open_model):
