@@ -17,11 +17,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench import store
+from bench.arm_names import resolve_arm
 from bench.config import Config
 from bench.errors import ApprovalError, StorageError, UsageError, disk_errors
 from bench.gate import judge_run
 from bench.records import GateResult, Record, Text
-from bench.report import resolve_arm
 
 APPROVAL = "approval.json"
 MOST_NAMED = 5

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
+from bench.arm_names import fitting_arms
 from bench.config import Config, GateConfig
 from bench.errors import UsageError
-from bench.gate import fitting_arms
 from bench.identity import canonical_json, slug
-from bench.reading import answer_schema, arm_frame, read_samples
+from bench.reading import answer_schema, arm_frame, read_samples, truth_frame
 from bench.records import ArmRecord, Article, Manifest
-from bench.report import mean_margin, score_limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ def compare_runs(
     refuse_other_questions(a, b)
     shared = _shared_arms(a.manifest, b.manifest, patterns)
     schema, margins = answer_schema(a.manifest), config.gate if config else GateConfig()
-    limits = score_limits(schema)
+    limits = schema.score_limits
     frames = [_frames(run, shared) for run in (a, b)]
     names_a, names_b = ([_named(arm, run.manifest) for arm in shared] for run in (a, b))
     timings = [frame.timings for frame in frames]
@@ -69,10 +68,10 @@ def compare_runs(
         list(zip(names_a, names_b, strict=True)),
         None,
         schema.label_thresholds,
-        margin=mean_margin(margins, limits),
+        margin=margins.mean_margin(limits),
         limits=limits,
         timings=_stacked(timings),
-        truth=_truth(a.articles()),
+        truth=truth_frame(a.articles()),
         articles=a.manifest.article_ids,
     )
     return Comparison(
@@ -185,14 +184,6 @@ def _only_between(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     pairs = pairs[pairs["kind"] == "custom"].reset_index(drop=True)
     drift = tables["drift"].merge(pairs[["arm_a", "arm_b"]], on=["arm_a", "arm_b"], how="inner")
     return {**tables, "pairs": pairs, "drift": drift}
-
-
-def _truth(articles: Sequence[Article]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [(article.id, article.label, article.reference_score) for article in articles]
-    frame = pd.DataFrame(rows, columns=["article_id", "label", "reference_score"])
-    return frame.astype({"label": object, "reference_score": float})
 
 
 # ---------------------------------------------------------------- what else differs

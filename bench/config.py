@@ -190,6 +190,10 @@ class GateConfig(Record):
     labels: float = Field(0.05, gt=0, lt=1)
     """Largest excess disagreement of labels."""
 
+    def mean_margin(self, limits: tuple[float, float] | None) -> float:
+        """The shift of the mean that does not matter, in units of a score with these limits."""
+        return self.mean * ((limits[1] - limits[0]) / 2 if limits else 1.0)
+
 
 def _entry_kind(value: Any) -> str:
     """Which of the two an entry of `models` is; decided first, so that errors speak of one of them."""

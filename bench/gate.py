@@ -9,14 +9,13 @@ statistics of a question are in `bench/analysis/questions/`, one file each.
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.arm_names import fitting_arms
 from bench.config import Config, GateConfig
-from bench.errors import UsageError
 from bench.gate_evidence import (
     Measured,
     answers,
@@ -27,7 +26,6 @@ from bench.gate_evidence import (
     numbers,
     reference_arms,
 )
-from bench.identity import match_arm
 from bench.records import ArmVerdict, GateAnswer, GateArm, GateResult
 
 SIGNIFICANT = 0.05
@@ -100,16 +98,6 @@ def chosen(result: GateResult, patterns: Sequence[str] = (), *, family_wise: boo
         "baseline": next(iter(only)) if len(only) == 1 else result.baseline,
     }
     return ranked(result.model_copy(update=update))
-
-
-def fitting_arms(pattern: str, arms: Sequence[str]) -> list[str]:
-    """The arms a glob fits, whole or from a `/` on, else those it is a short form of; UsageError if none."""
-    ends = {arm: [arm.split("/", place)[-1] for place in range(arm.count("/") + 1)] for arm in arms}
-    found = [arm for arm in arms if any(fnmatch.fnmatchcase(end, pattern) for end in ends[arm])]
-    found = found or match_arm(pattern, arms)
-    if not found:
-        raise UsageError(f"--arm {pattern!r} fits no arm of this run; there are: {', '.join(arms)}")
-    return found
 
 
 # ---------------------------------------------------------------- verdicts

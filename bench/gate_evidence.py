@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import store
+from bench.arm_names import resolve_arm
 from bench.config import GateConfig
 from bench.errors import UsageError
 from bench.identity import match_arm
-from bench.reading import answer_schema, arm_frame, read_samples
+from bench.reading import answer_schema, arm_frame, read_samples, truth_frame
 from bench.records import AnswerSchema, Article, GateAnswer, Manifest, Outcome
-from bench.report import resolve_arm, score_limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class Measured:
     @property
     def limits(self) -> tuple[float, float] | None:
         """Smallest and largest score of the task; None where either is open."""
-        return score_limits(self.schema)
+        return self.schema.score_limits
 
     @property
     def scale(self) -> float:
@@ -170,16 +170,8 @@ def evidence(data: Measured, margins: GateConfig, pairs: Sequence[tuple[str, str
         scale=data.scale,
         thresholds=data.schema.label_thresholds,
         has_score=data.schema.score is not None,
-        truth=_truth(data.articles),
+        truth=truth_frame(data.articles),
     )
-
-
-def _truth(articles: Sequence[Article]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [(article.id, article.label, article.reference_score) for article in articles]
-    frame = pd.DataFrame(rows, columns=["article_id", "label", "reference_score"])
-    return frame.astype({"label": object, "reference_score": float})
 
 
 def _answer(row: Mapping[Any, Any]) -> GateAnswer:

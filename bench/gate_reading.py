@@ -38,10 +38,7 @@ def read_gate(
     result = chosen(whole, patterns, family_wise=family_wise)
     folder = reports / result.run_id
     n_samples = count_samples(run_dir)
-    before = earlier_readings(folder / READS)
-    result = result.model_copy(
-        update={"looks": len(before), "looks_at_less_data": sum(1 for n in before if n < n_samples)}
-    )
+    result = result.model_copy(update=readings(run_dir, folder))
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"at": datetime.now(UTC).isoformat(), "n_samples": n_samples})
@@ -49,6 +46,13 @@ def read_gate(
             file.write(line.encode("ascii") + b"\n")
     store.write_whole(folder / GATE, gate_json(result))
     return result
+
+
+def readings(run_dir: Path, folder: Path) -> dict[str, int]:
+    """How often the gate was read before, and how often on fewer samples: two fields of GateResult."""
+    path = folder / READS
+    n_samples, before = count_samples(run_dir) if path.exists() else 0, earlier_readings(path)
+    return {"looks": len(before), "looks_at_less_data": sum(1 for n in before if n < n_samples)}
 
 
 def gate_json(result: GateResult) -> bytes:

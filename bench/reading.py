@@ -19,7 +19,7 @@ from bench import store
 from bench.analysis.frames import ARM_COLUMNS, MEASURED_OF_ARM, SAMPLE_COLUMNS
 from bench.errors import StorageError
 from bench.identity import match_arm
-from bench.records import AnswerSchema, ArmRecord, Manifest, Outcome
+from bench.records import AnswerSchema, ArmRecord, Article, Manifest, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +92,15 @@ def _repeated(record: ArmRecord, known: Sequence[str]) -> str:
     found = match_arm(getattr(record.spec, "repeat_of", None) or "", known)
     others = [arm for arm in found if arm != record.arm]
     return others[0] if len(others) == 1 else ""
+
+
+def truth_frame(articles: Iterable[Article]) -> pd.DataFrame:
+    """What is known to be right: article_id, label (None where unknown), reference_score (NaN)."""
+    import pandas as pd
+
+    columns = ["article_id", "label", "reference_score"]
+    rows = [(article.id, article.label, article.reference_score) for article in articles]
+    return pd.DataFrame(rows, columns=columns).astype({"label": object, "reference_score": float})
 
 
 def read_samples(run: store.Run, schema: AnswerSchema, n_workers: int | None = None) -> ReadSamples:

@@ -147,6 +147,16 @@ class AnswerSchema(Record):
                 return field
         raise KeyError(name)
 
+    @property
+    def score_limits(self) -> tuple[float, float] | None:
+        """Smallest and largest score the task allows; None where there is no score or either is open."""
+        if self.score is None:
+            return None
+        field = self.field(self.score)
+        if field.minimum is None or field.maximum is None:
+            return None
+        return field.minimum, field.maximum
+
 
 class Sampling(Record):
     """How tokens are drawn. The defaults are neutral but for a low temperature."""

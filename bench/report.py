@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from bench import store
 from bench.analysis.comparisons import baseline_arms, baseline_notes
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
 from bench.analysis.tables import build_tables
+from bench.arm_names import resolve_arm
 from bench.config import Config, GateConfig
-from bench.errors import StorageError, UsageError, disk_errors
+from bench.errors import UsageError, disk_errors
+from bench.gate import judge
+from bench.gate_evidence import from_frames
+from bench.gate_reading import readings
 from bench.identity import match_arm
-from bench.reading import answer_schema, arm_frame, read_samples
-from bench.records import AnswerSchema, Article, Fidelity, GateResult, Manifest
+from bench.reading import answer_schema, arm_frame, read_samples, truth_frame
+from bench.records import Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
 from bench.seed_layout import stored_comparisons
 
@@ -46,6 +48,8 @@ class ReportResult:
     """The arms as `bench.analysis.frames` describes them."""
     baseline: str | None
     """The configured quant or arm that groups are compared with."""
+    gate: GateResult
+    """The verdict on every arm; not counted as a reading of the gate."""
     paths: tuple[Path, ...]
     """Every file written."""
     sentences: tuple[str, ...]
@@ -61,13 +65,12 @@ def make_report(
     only: Sequence[str] | None = None,
     compare: Sequence[tuple[str, str]] = (),
     config: Config | None = None,
-    gate: GateResult | None = None,
 ) -> ReportResult:
     """Analyse the run in `run_dir`; write `out_root/<run_id>/` and `heatmap_root/<run_id>/`.
 
     `only` is a choice of csv, xlsx, png and html (all); `compare` adds pairs (A, B) of arms, short forms
-    allowed; `gate` is the verdict to show, where the gate was read. UsageError for an unknown format or
-    arm and for a run without any sample.
+    allowed. The verdicts are those of the gate on this run with the margins of `config`, judged afresh.
+    UsageError for an unknown format or arm and for a run without any sample.
     """
     wanted = _formats(only)
     run = store.open_run(run_dir)
@@ -80,19 +83,25 @@ def make_report(
     known = list(arms["arm"])
     pairs, left_out = _comparisons(run_dir, config, compare, known)
     baseline = _baseline(config, arms)
-    limits = score_limits(schema)
+    margins, limits = config.gate if config else GateConfig(), schema.score_limits
     tables = build_tables(
         samples,
         arms,
         pairs,
         baseline,
         schema.label_thresholds,
-        margin=mean_margin(config.gate if config else GateConfig(), limits),
+        margin=margins.mean_margin(limits),
         limits=limits,
         timings=timings,
-        truth=_truth(articles),
+        truth=truth_frame(articles),
         articles=manifest.article_ids,
     )
+    gate = judge(
+        from_frames(manifest, articles, schema, arms, samples, timings),
+        margins,
+        config.baseline if config else None,
+    )
+    gate = gate.model_copy(update=readings(run_dir, out_root / manifest.run_id))
     add_fidelity(tables, {arm: one for arm in known if (one := run.fidelity(arm)) is not None})
     data = ReportInput(
         tables,
@@ -102,7 +111,7 @@ def make_report(
         valid=valid,
         baselines=_baselines(arms, baseline),
         samples=run.samples,
-        gate=gate or last_reading(run_dir, out_root / manifest.run_id),
+        gate=gate,
     )
     paths = _write(data, out_root / manifest.run_id, heatmap_root / manifest.run_id, wanted)
     return ReportResult(
@@ -110,6 +119,7 @@ def make_report(
         tables=tables,
         arms=arms,
         baseline=baseline,
+        gate=gate,
         paths=tuple(paths),
         sentences=tuple(group_sentences(tables["pairs"], arms, baseline)),
         notes=(*left_out, *_notes(manifest, tables, arms, baseline)),
@@ -132,24 +142,7 @@ def add_fidelity(tables: dict[str, pd.DataFrame], found: Mapping[str, Fidelity])
     tables["cells"] = cells.assign(kl_mean=of_cell)
 
 
-def _truth(articles: Iterable[Article]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = ["article_id", "label", "reference_score"]
-    rows = [(article.id, article.label, article.reference_score) for article in articles]
-    return pd.DataFrame(rows, columns=columns).astype({"label": object, "reference_score": float})
-
-
 # ---------------------------------------------------------------- what to compare
-
-
-def resolve_arm(text: str, known: Sequence[str]) -> str:
-    """The arm that `text` names, in full or in a short form that is unique; else UsageError."""
-    found = match_arm(text, known)
-    if len(found) == 1:
-        return found[0]
-    problem = "fits several arms; say which:" if found else "is no arm of this run; there are:"
-    raise UsageError(f"{text!r} {problem} {', '.join(found or known)}")
 
 
 def _comparisons(
@@ -199,35 +192,7 @@ def _baselines(arms: pd.DataFrame, baseline: str | None) -> dict[str, str]:
     return {arm: other for arm, other in pairs if isinstance(other, str) and other != arm}
 
 
-def score_limits(schema: AnswerSchema) -> tuple[float, float] | None:
-    """Smallest and largest score the task allows; None where either is open."""
-    if schema.score is None:
-        return None
-    field = schema.field(schema.score)
-    if field.minimum is None or field.maximum is None:
-        return None
-    return field.minimum, field.maximum
-
-
-def mean_margin(gate: GateConfig, limits: tuple[float, float] | None) -> float:
-    """The shift of the mean that does not matter, in units of the score (a fraction of half its range)."""
-    return gate.mean * ((limits[1] - limits[0]) / 2 if limits else 1.0)
-
-
 # ---------------------------------------------------------------- writing
-
-
-def last_reading(run_dir: Path, folder: Path) -> GateResult | None:
-    """The gate's verdict as it was read last; None if it never was, or samples came or went since."""
-    from bench.gate_reading import GATE, READS, count_samples, earlier_readings
-
-    path, reads = folder / GATE, earlier_readings(folder / READS)
-    if not path.is_file() or not reads or reads[-1] != count_samples(run_dir):
-        return None
-    try:
-        return GateResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise StorageError(f"{path}: not a verdict; read the gate again with bench gate") from error
 
 
 def _formats(only: Sequence[str] | None) -> tuple[str, ...]:

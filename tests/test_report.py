@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 
 from bench import store
 from bench.config import Config, GateConfig
 from bench.errors import StorageError, UsageError
+from bench.gate_reading import read_gate
 from bench.reading import arm_frame, read_samples
 from bench.records import Article, Completion, LoadedModel, ModelSpec, Outcome, Sample, Verdict
-from bench.report import (
-    ReportResult,
-    make_report,
-    mean_margin,
-    resolve_arm,
-    score_limits,
-)
+from bench.report import ReportResult, make_report
 from tests.builders import SCHEMA, article, manifest, sample, spec
 
 ARTICLES = tuple(article(text, label=label) for text, label in [("Up.", "positive"), ("Down.", "negative")])
@@ -203,11 +199,6 @@ def test_an_unknown_arm_is_named_with_those_there_are():
         report(write_run(), compare=[("int2", "q8_0")])
 
 
-def test_an_ambiguous_arm_is_refused():
-    with pytest.raises(UsageError, match="fits several arms"):
-        resolve_arm("tiny", ["tiny/base/a@fake", "tiny/base/b@fake"])
-
-
 def test_an_arm_is_not_compared_with_itself():
     with pytest.raises(UsageError, match="both are the arm"):
         report(write_run(), compare=[("q8_0", "base/q8_0")])
@@ -219,8 +210,8 @@ def test_the_configured_baseline_is_used():
 
 
 def test_the_margin_is_a_fraction_of_half_the_score_range():
-    assert mean_margin(GateConfig(mean=0.1), (0.0, 10.0)) == pytest.approx(0.5)
-    assert score_limits(SCHEMA) == (-1, 1)
+    assert GateConfig(mean=0.1).mean_margin((0.0, 10.0)) == pytest.approx(0.5)
+    assert SCHEMA.score_limits == (-1.0, 1.0)
     folder = write_run()
     pairs = report(folder, config=config(gate={"mean": 0.2})).tables["pairs"]
     assert pairs["tost_margin"].tolist() == [0.2]
@@ -246,3 +237,38 @@ def test_a_group_without_baseline_is_said():
     result = report(write_run(specs=[spec("q8_0"), spec("q4_K_M")]))
     assert result.tables["pairs"].empty
     assert any("no baseline among q8_0, q4_K_M" in note for note in result.notes)
+
+
+# ---------------------------------------------------------------- what it decides
+
+
+def test_a_report_judges_without_the_gate_having_been_read():
+    result = report(write_run(), only=["xlsx", "html"])
+    assert {arm.arm: arm.verdict for arm in result.gate.arms}[SPECS[1].arm] == "baseline"
+    assert "w-baseline" in Path("reports/r/report.html").read_text()
+    sheet = openpyxl.load_workbook("reports/r/report.xlsx")["Decision"]
+    assert any("baseline" in str(cell.value) for cell in sheet["B"])
+    assert not Path("reports/r/gate_reads.jsonl").exists()
+
+
+def test_a_report_judges_by_the_margins_of_now_and_not_by_the_last_reading():
+    folder = write_run()
+    read_gate(folder, Path("reports"))
+    loose = report(folder, config=config(gate={"mean": 0.9, "rms": 0.9})).gate
+    assert loose.margins["mean"] == 0.9
+    assert report(folder).gate.margins["mean"] == GateConfig().mean
+
+
+def test_reading_the_gate_leaves_the_report_as_it_was():
+    folder = write_run()
+    first = [path.read_bytes() for path in report(folder, only=["xlsx", "html"]).paths]
+    read_gate(folder, Path("reports"))
+    assert [path.read_bytes() for path in report(folder, only=["xlsx", "html"]).paths] == first
+
+
+def test_a_report_says_that_the_gate_was_read_on_less_data():
+    folder = write_run()
+    read_gate(folder, Path("reports"))
+    Path("reports/r/gate_reads.jsonl").write_text('{"n_samples": 4}\n')
+    report(folder, only=["html"])
+    assert "read once on fewer samples" in Path("reports/r/report.html").read_text()

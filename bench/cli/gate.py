@@ -99,7 +99,7 @@ def _print(result: GateResult) -> None:
     )
     for arm in result.arms:
         _print_arm(console, arm)
-    for line in (*_summary(result), *result.notes):
+    for line in (*verdict_lines(result), *result.notes):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 
@@ -151,7 +151,8 @@ def _value(answer: GateAnswer, name: str) -> str:
     return f"{value:z.2f}" if answer.unit == "ratio" and abs(value) >= 0.1 else f"{value:z.4f}"
 
 
-def _summary(result: GateResult) -> list[str]:
+def verdict_lines(result: GateResult) -> list[str]:
+    """Which arms pass, in which order and at what cost, which do not, and how often this was asked."""
     passing = sorted((arm for arm in result.arms if arm.verdict == "pass"), key=lambda arm: arm.rank or 0)
     lines = [f"passes, place {arm.rank}: {arm.arm}{_costs(arm)}" for arm in passing]
     for verdict in ("measurement_invalid", "fail", "not_enough_data"):

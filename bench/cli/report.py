@@ -81,6 +81,7 @@ def _summary(result: ReportResult) -> dict[str, Any]:
         "arms": rows("arms"),
         "pairs": rows("pairs"),
         "accuracy": rows("accuracy"),
+        "verdicts": {arm.arm: arm.verdict for arm in result.gate.arms},
         "findings": list(result.sentences),
         "notes": list(result.notes),
         "files": [str(path) for path in result.paths],
@@ -104,6 +105,7 @@ def print_report(result: ReportResult) -> None:
     """What a run says, for a person at a terminal."""
     from rich.console import Console
 
+    from bench.cli.gate import verdict_lines
     from bench.safe_text import inert
 
     width = None if sys.stdout.isatty() else WIDTH
@@ -111,7 +113,7 @@ def print_report(result: ReportResult) -> None:
     narrow = console.width < WIDTH
     for group, members in result.arms.groupby("group", sort=False):
         console.print(_table(result, inert(str(group)), list(members["arm"]), narrow=narrow))
-    for line in (LEGEND, *result.sentences, *result.notes):
+    for line in (LEGEND, *verdict_lines(result.gate), *result.sentences, *result.notes):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 

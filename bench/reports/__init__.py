@@ -38,7 +38,7 @@ class ReportInput:
     samples: Callable[[str], Iterable[Mapping[str, Any]]] | None = None
     """Reads every sample of an arm again; None where only tables are at hand."""
     gate: GateResult | None = None
-    """The gate's verdict, where the gate was read."""
+    """The gate's verdict; None where only tables are at hand."""
 
     def table(self, name: str) -> pd.DataFrame:
         """One table; an empty one where the analysis made none."""

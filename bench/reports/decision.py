@@ -1,7 +1,7 @@
-"""What a person decides from, one row per arm: the gate's verdict where it was read, else the estimates.
+"""What a person decides from, one row per arm: the gate's verdict on it, with its five questions.
 
-In: a ReportInput. Out: rows for the sheet Decision and for the page. The five questions are those of the
-gate; without it each still has its estimate and interval, but no verdict: "not significant" is no pass.
+In: a ReportInput. Out: rows for the sheet Decision and for the page. What the gate does not judge (A/A arms,
+bare tables) still has estimates and intervals, but no verdict: "not significant" is no pass.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from bench.records import GateAnswer, GateArm
+from bench.records import GateAnswer, GateArm, GateResult
 from bench.reports import ReportInput
 from bench.reports.scale import arms_in_order
 
@@ -24,7 +24,7 @@ QUESTIONS = {
 """The gate's questions, and what they are about."""
 VALID_DROP = "Drop of valid answers"
 """What the gate asks about valid answers; without it an arm's own rate is shown."""
-NOT_READ = "`bench gate` was not run: these are estimates and intervals without a verdict."
+NOT_READ = "The gate did not judge this run: these are estimates and intervals without a verdict."
 VERDICTS = {
     "pass": "✓ pass",
     "fail": "✗ fail",
@@ -46,7 +46,7 @@ class Shown(NamedTuple):
     unit: str
     """`rate`, `score`, `ratio`, `score squared`, or empty."""
     verdict: str
-    """A key of VERDICTS; empty where the gate was not read."""
+    """A key of VERDICTS; empty where the gate does not judge."""
     reason: str
 
 
@@ -55,7 +55,7 @@ class Decision(NamedTuple):
 
     arm: str
     verdict: str
-    """A key of VERDICTS; empty where the gate was not read."""
+    """A key of VERDICTS; empty where the gate does not judge."""
     baseline: str | None
     questions: dict[str, Shown]
     figures: Mapping[str, Any]
@@ -84,6 +84,17 @@ def decisions(data: ReportInput) -> list[Decision]:
 def question_titles(data: ReportInput) -> dict[str, str]:
     """What the columns of the questions are called."""
     return QUESTIONS if data.gate is None else {**QUESTIONS, "valid": VALID_DROP}
+
+
+def looked(gate: GateResult) -> list[str]:
+    """A warning where the gate was read before data were added, in no line or one.
+
+    Readings on the same data are not told: the same run gives the same report.
+    """
+    n = gate.looks_at_less_data
+    times = "once" if n == 1 else f"{n} times"
+    said = "adding data until the verdict pleases makes a wrong pass likelier than 5 %"
+    return [f"The gate was read {times} on fewer samples of this run: {said}."] if n else []
 
 
 def defined(value: Any) -> float | None:

@@ -10,7 +10,7 @@ import html
 from collections.abc import Sequence
 
 from bench.reports import ReportInput
-from bench.reports.decision import NOT_READ
+from bench.reports.decision import NOT_READ, looked
 from bench.reports.scale import score_limits
 from bench.reports.text import visible
 
@@ -56,8 +56,7 @@ def notes(data: ReportInput, about_answers: str) -> str:
         said.append("No article has a label: this is agreement with the baseline, not correctness.")
     if data.gate is not None:
         said += data.gate.notes
-        if data.gate.looks:
-            said.append(f"The gate of this run was read {data.gate.looks} times before.")
+        said += looked(data.gate)
     said += [about_answers] if about_answers else []
     return listed(said)
 

@@ -20,6 +20,7 @@ from bench.reports.decision import (
     decisions,
     defined,
     in_words,
+    looked,
     question_titles,
 )
 from bench.reports.layout import STRONG_FONT, TableRange, heading, put, write_frame
@@ -107,13 +108,11 @@ def _reading(data: ReportInput) -> list[str]:
             "Drift and labels: one-sided 95 % bounds. Variance: ratio to the baseline's, 95 %.",
             "An interval around no difference shows no difference; it does not show that there is none.",
         ]
-    looks = data.gate.looks
-    read = [f"The gate of this run was read {looks} times before."] if looks else []
     return [
         "Bounds are one-sided, 95 %. "
         + " ".join(f"{QUESTIONS.get(name, name)}: {text}" for name, text in data.gate.asked.items()),
         *data.gate.notes,
-        *read,
+        *looked(data.gate),
     ]
 
 
