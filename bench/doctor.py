@@ -1,8 +1,8 @@
 """What this machine has, what bench can do with it, and what would mend the rest.
 
 In: the working folder, and a config where there is one. Out: findings, each with the exact command
-that mends it, and the first thing that a config needs and does not have. It changes nothing, loads
-no model and reaches no network.
+that mends it, and the first thing that a config needs and does not have. It changes nothing and loads
+no model; of the network it reaches the servers that the config names, and no others.
 
     bench doctor [--config FILE] [--json]
 """
@@ -170,11 +170,13 @@ def _arms(config: Config) -> tuple[list[Finding], int]:
     """Each arm as its backend's own check sees it, and the code of the first that cannot run."""
     found, exit_code = [], 0
     for spec in config.arms():
+        backend = backends.get(spec.backend)
         try:
-            backends.get(spec.backend).check(spec, config.sampling)
+            backend.check(spec, config.sampling)
+            detail = backend.reached(spec) if isinstance(backend, backends.Served) else spec.ref
         except BenchError as error:
             found.append(Finding(part="config", name=spec.arm, state="missing", detail=str(error)))
             exit_code = exit_code or error.exit_code
         else:
-            found.append(Finding(part="config", name=spec.arm, state="ok", detail=spec.ref))
+            found.append(Finding(part="config", name=spec.arm, state="ok", detail=detail))
     return found, exit_code

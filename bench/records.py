@@ -270,6 +270,8 @@ class Completion(Record):
     """Seconds from admission to the last token."""
     batch_size: int | None = None
     """Sequences that were decoded together with this one, itself included."""
+    seed_sent: int | None = None
+    """Seed of the request it came from, where one request gave several answers; else the sample's own."""
     error: Text | None = None
     """Why there is no answer, when the backend failed."""
 

@@ -9,6 +9,7 @@ import yaml
 from bench import doctor, plugins, provenance
 from bench.cli import doctor as command
 from bench.doctor import Diagnosis, Finding, examine
+from tests.backends.loopback import FakeOpenAi
 
 
 def write_config(folder: Path, **model) -> Path:
@@ -51,6 +52,22 @@ def test_an_arm_without_its_model_file_gives_that_errors_code(tmp_path):
     diagnosis = examine(write_config(tmp_path, backend="llama_cpp", ref="nothing.gguf"))
     assert diagnosis.exit_code == 5
     assert "bench train" in named(diagnosis, "f/base/fp16@llama_cpp").detail
+
+
+def test_an_arm_whose_server_answers_is_told_what_it_serves(tmp_path):
+    with FakeOpenAi() as server:
+        diagnosis = examine(
+            write_config(tmp_path, backend="openai_api", options={"base_url": server.address})
+        )
+    assert diagnosis.exit_code == 0
+    assert named(diagnosis, "f/base/fp16@openai_api").detail == f"{server.address} serves tiny"
+
+
+def test_an_arm_whose_server_is_away_says_what_to_start(tmp_path):
+    options = {"base_url": "http://127.0.0.1:9/v1", "server": "llama_server"}
+    diagnosis = examine(write_config(tmp_path, backend="openai_api", options=options))
+    assert diagnosis.exit_code == 10
+    assert "llama-server -m" in named(diagnosis, "f/base/fp16@openai_api").detail
 
 
 def test_a_wrong_config_is_a_finding_with_its_line(tmp_path):

@@ -46,6 +46,14 @@ class BackendState(NamedTuple):
 
 
 @runtime_checkable
+class Served(Protocol):
+    """What a backend has besides where its models lie behind a socket."""
+
+    def reached(self, spec: ModelSpec) -> str:
+        """What answers where the arm looks; a BenchError with what to start where nothing does."""
+
+
+@runtime_checkable
 class Session(Protocol):
     """One opened arm. It is used by one thread and closed once."""
 
@@ -99,7 +107,8 @@ def parse_options(model: type[OptionsT], spec: ModelSpec) -> OptionsT:
     try:
         return model.model_validate(spec.options)
     except ValidationError as error:
-        first = error.errors()[0]
+        # an option that is not one is often the missing one, misspelt
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "options"
         known = ", ".join(model.model_fields)
         raise ConfigError(

@@ -24,6 +24,23 @@ def llama_spec(path, quant="fp16", **fields) -> ModelSpec:
     return ModelSpec.model_validate({"quant": quant, **given})
 
 
+def server_spec(server, **options) -> ModelSpec:
+    """An arm of the openai_api backend on llama.cpp's own server."""
+    options = {"base_url": server.address, "server": "llama_server", **options}
+    return ModelSpec(
+        family="tiny", variant="base", quant="fp16", backend="openai_api", ref="tiny", options=options
+    )
+
+
+def fake_server_spec(backend, *servers, ref="tiny", output="free", adapter=None, **options) -> ModelSpec:
+    """An arm of a backend behind a socket, on servers that misbehave; it waits for nothing long."""
+    where = "host" if backend == "ollama" else "base_url"
+    address = servers[0].address if len(servers) == 1 else [server.address for server in servers]
+    options = {where: address, "retries": 1, "connect_s": 5, "timeout_s": 20, **options}
+    given = {"family": "tiny", "variant": "base", "quant": "fp16", "backend": backend, "ref": ref}
+    return ModelSpec.model_validate({**given, "output": output, "adapter": adapter, "options": options})
+
+
 def complete(session, seeds, **prompt_fields) -> list[Completion]:
     """One completion per seed, in the order of the seeds."""
     answers = list(session.generate([Request(prompt(**prompt_fields), tuple(seeds))]))

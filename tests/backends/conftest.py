@@ -5,6 +5,7 @@ import pytest
 from bench import backends
 from tests.backends.asking import llama_spec, sampling
 from tests.builders import SCHEMA
+from tests.fixtures.llama_server import LlamaServer
 from tests.fixtures.tiny_gguf import make_tiny_gguf
 
 
@@ -13,6 +14,15 @@ def tiny_model(tmp_path_factory):
     """The path of a random fp16 model; not to be written to."""
     pytest.importorskip("llama_cpp")
     return make_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny-fp16.gguf")
+
+
+@pytest.fixture(scope="session")
+def llama_server(tiny_model):
+    """llama.cpp's own server with that model; not to be killed."""
+    pytest.importorskip("xllamacpp")
+    server = LlamaServer(tiny_model)
+    yield server
+    server.kill()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What every backend has to do alike. A new backend adds one line to CASES."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -10,13 +9,14 @@ from bench.backends import BackendState, Request
 from bench.errors import ConfigError
 from bench.records import ModelSpec
 from tests import builders
-from tests.backends.asking import complete, llama_spec, prompt, sampling, texts
+from tests.backends.asking import complete, llama_spec, prompt, sampling, server_spec, texts
 
-CASES: dict[str, Callable[[Path], ModelSpec]] = {
-    "fake": lambda model: builders.spec(),
-    "llama_cpp": llama_spec,
+CASES: dict[str, Callable[[pytest.FixtureRequest], ModelSpec]] = {
+    "fake": lambda request: builders.spec(),
+    "llama_cpp": lambda request: llama_spec(request.getfixturevalue("tiny_model")),
+    "openai_api": lambda request: server_spec(request.getfixturevalue("llama_server")),
 }
-"""An arm of each backend, given the path of a tiny model."""
+"""An arm of each backend; fixtures give it a tiny model, or a real server that holds one."""
 NAMES = plugins.names("backends")
 
 
@@ -27,10 +27,10 @@ def name(request):
 
 
 @pytest.fixture
-def spec(name, tiny_model):
+def spec(name, request):
     """An arm of that backend that answers at once."""
     assert name in CASES, f"add an arm of the backend {name!r} to CASES, so that it is held to the contract"
-    return CASES[name](tiny_model)
+    return CASES[name](request)
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""One opened arm behind a socket: requests in, answers out, however many endpoints it has.
+
+In: a Speaker, which knows one kind of server's language. Out: a Session as every backend has it. It keeps
+the endpoints full over articles, so many requests in flight at each, and says in `loaded` what became of
+every endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from bench.backends import Answer, Request
+from bench.backends._server.bridge import Bridge
+from bench.backends._server.failure import ServerError
+from bench.backends._server.flow import Endpoint, Flow, Job
+from bench.backends._server.patience import Patience
+from bench.backends._server.wire import Wire
+from bench.errors import BackendError, NoArticlesError
+from bench.records import Completion, LoadedModel, Prompt
+
+
+class Speaker(Protocol):
+    """One kind of server's language."""
+
+    async def answer(
+        self, wire: Wire, prompt: Prompt, seeds: tuple[int, ...], *, alone: bool
+    ) -> list[Completion]:
+        """One completion per seed; raises ServerError. `alone`: timed, and nothing shared with others."""
+
+    def pieces(self, wire: Wire, prompt: Prompt, seed: int) -> AsyncIterator[str]:
+        """The text of one answer as it comes; raises ServerError."""
+
+
+class Manner(NamedTuple):
+    """How requests are made."""
+
+    patience: Patience
+    n_per_request: int = 1
+
+
+class ServerSession:
+    """Used by one thread, closed once."""
+
+    def __init__(
+        self, loaded: LoadedModel, speaker: Speaker, endpoints: list[Endpoint], bridge: Bridge, manner: Manner
+    ) -> None:
+        self.loaded = loaded
+        """What was found; what became of the endpoints is final once the session is closed."""
+        self._speaker = speaker
+        self._endpoints = endpoints
+        self._bridge: Bridge | None = bridge
+        self._manner = manner
+
+    def generate(self, requests: Iterable[Request], *, reuse: bool = True) -> Iterator[Answer]:
+        """One Answer per seed; all requests are read before the first."""
+        bridge, wanted = self._opened(), list(requests)
+
+        async def ask(endpoint: Endpoint, job: Job) -> list[Completion]:
+            return await self._speaker.answer(endpoint.wire, job.prompt, job.seeds, alone=not reuse)
+
+        async def produce(put: Callable[[Answer], Awaitable[None]]) -> None:
+            patience, n_per_request = self._manner
+            n = n_per_request if reuse else 1
+            flow = Flow(self._endpoints, wanted, ask, patience, n_per_request=n, one_by_one=not reuse)
+            await flow.run(put)
+
+        return bridge.iterate(produce)
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """The text of one answer to the request's first seed, as the server sends it."""
+        bridge = self._opened()
+        endpoint = next(e for e in self._endpoints if e.set_aside is None)
+
+        async def produce(put: Callable[[str], Awaitable[None]]) -> None:
+            async for piece in self._speaker.pieces(endpoint.wire, request.prompt, request.seeds[0]):
+                await put(piece)
+
+        try:
+            yield from bridge.iterate(produce)
+        except ServerError as failure:
+            if failure.kind == "overflow":
+                raise NoArticlesError(
+                    "the prompt does not fit the context; shorten the text or raise sampling.context_tokens"
+                ) from failure
+            reason = endpoint.wire.masked(str(failure))
+            raise BackendError(f"{endpoint.wire.address}: {reason}") from failure
+
+    def close(self) -> None:
+        """Close every connection. Closing twice does nothing."""
+        bridge, self._bridge = self._bridge, None
+        if bridge is None:
+            return
+        close(bridge, self._endpoints)
+        details = {**self.loaded.details, "endpoints": [_told(endpoint) for endpoint in self._endpoints]}
+        self.loaded = self.loaded.model_copy(update={"details": details})
+
+    def _opened(self) -> Bridge:
+        if self._bridge is None:
+            raise BackendError("this session is closed; open the arm again")
+        return self._bridge
+
+
+def close(bridge: Bridge, endpoints: list[Endpoint]) -> None:
+    """Close every connection and the loop they lived in."""
+    for endpoint in endpoints:
+        bridge.run(endpoint.wire.aclose())
+    bridge.close()
+
+
+def _told(endpoint: Endpoint) -> dict[str, Any]:
+    """What the manifest says about an endpoint."""
+    return {
+        "address": endpoint.wire.address,
+        "in_flight": endpoint.concurrency,
+        "n_answers": endpoint.n_answers,
+        "set_aside": endpoint.set_aside,
+    }

@@ -1,0 +1,237 @@
+"""Servers on loopback that speak a backend's language and misbehave when told to.
+
+In: a script of moods, one for each answer that is asked for. Out: what a client sees. Everything that was
+asked is kept in `asked`. The text of an answer follows from its seed alone, so that equal seeds give equal
+answers; a token is one word here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+
+Json = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    path: str
+    body: Json
+    headers: dict[str, str]
+
+
+class Reply(NamedTuple):
+    """What is sent back; `pieces` one after the other, each flushed."""
+
+    status: int = 200
+    pieces: tuple[bytes, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    delay_s: float = 0.0
+    breaks_off: bool = False
+
+
+MOODS: dict[str, Reply] = {
+    "busy": Reply(429, (b'{"error": "too many requests"}',), (("Retry-After", "0"),)),
+    "unavailable": Reply(503, (b'{"error": {"message": "loading model"}}',), (("Retry-After", "0"),)),
+    "away": Reply(503, (b"{}",), (("Retry-After", "9999"),)),
+    "broken": Reply(500, (b'{"error": "out of memory"}',)),
+    "not_json": Reply(200, (b"<html>welcome to the proxy</html>",)),
+    "half_json": Reply(200, (b'{"choices": [{"mess',)),
+    "deep_json": Reply(200, (b"[" * 200_000,)),
+    "wrong_shape": Reply(200, (b'{"choices": 7, "message": 7, "done": "yes"}',)),
+    "redirect": Reply(302, (), (("Location", "http://127.0.0.1:9/elsewhere"),)),
+    "refusal": Reply(400, (b'{"error": {"message": "unknown parameter"}}',)),
+    "drops": Reply(200, (b"{",), breaks_off=True),
+}
+"""Ways to misbehave that are alike in every language."""
+
+
+class Loopback:
+    """A server in a thread. Use as a context manager."""
+
+    prefix = ""
+
+    def __init__(self, texts: Callable[[int], str] | None = None, moods: tuple[str, ...] = ()) -> None:
+        self.asked: list[Asked] = []
+        self.moods = deque(moods)
+        """For each answer asked for from now on; "ok" when there are none left."""
+        self.text_of = texts or (lambda seed: f'{{"reasoning": "As seed {seed} says.", "sentiment": 0.5}}')
+        self.context_tokens = 100_000
+        self.cuts_to: int | None = None
+        """Tokens that a prompt is cut to without a word; None where none is."""
+        self.delay_s = 0.0
+        self.n_in_flight = self.most_in_flight = 0
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.root = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What a config names."""
+        return self.root + self.prefix
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Listen no more, and cut what is open."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answers_asked(self) -> list[Json]:
+        """The bodies of the requests for answers, without the one that tries the server out."""
+        return [asked.body for asked in self.asked if self.is_measured(asked.path, asked.body)]
+
+    def is_measured(self, path: str, body: Json) -> bool:
+        """Whether a request asks for an answer that counts."""
+        raise NotImplementedError
+
+    def reply(self, path: str, body: Json) -> Reply:
+        """What this language answers when all is well."""
+        raise NotImplementedError
+
+    def respond(self, asked: Asked) -> Reply:
+        """The reply to one request, in the mood that is due."""
+        with self._lock:
+            self.asked.append(asked)
+            is_measured = self.is_measured(asked.path, asked.body)
+            mood = self.moods.popleft() if is_measured and self.moods else "ok"
+            self.n_in_flight += is_measured
+            self.most_in_flight = max(self.most_in_flight, self.n_in_flight)
+        try:
+            if is_measured and self.delay_s:
+                time.sleep(self.delay_s)
+            reply = MOODS.get(mood) or self.reply(asked.path, asked.body)
+            return self.in_mood(mood, reply, asked.body)
+        finally:
+            with self._lock:
+                self.n_in_flight -= is_measured
+
+    def in_mood(self, mood: str, reply: Reply, body: Json) -> Reply:
+        """Ways to misbehave that change a good reply."""
+        if mood == "slow":
+            return reply._replace(delay_s=0.3)
+        if mood == "oversize":
+            return reply._replace(pieces=(b" " * 50_000_000, *reply.pieces))
+        if mood == "dies":  # in the middle of an answer
+            whole = b"".join(reply.pieces)
+            return reply._replace(pieces=(whole[: len(whole) // 2],), breaks_off=True)
+        if mood == "byte_by_byte":
+            return reply._replace(pieces=tuple(bytes([byte]) for byte in b"".join(reply.pieces)))
+        return reply
+
+
+def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer({})
+
+        def do_HEAD(self) -> None:
+            self._answer({})
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            is_json = "json" in (self.headers.get("Content-Type") or "")
+            self._answer(json.loads(raw) if is_json and raw else {"raw": raw})
+
+        def _answer(self, body: Json) -> None:
+            reply = server.respond(Asked(self.path, body, dict(self.headers.items())))
+            n_bytes = sum(map(len, reply.pieces)) + (1000 if reply.breaks_off else 0)
+            self.send_response(reply.status)
+            for name, value in (("Content-Length", str(n_bytes)), *reply.headers):
+                self.send_header(name, value)
+            self.end_headers()
+            time.sleep(reply.delay_s)
+            try:
+                for piece in reply.pieces:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+            except OSError:
+                pass  # the client had enough
+            self.close_connection = reply.breaks_off
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Handler
+
+
+class FakeOpenAi(Loopback):
+    """A plain server with OpenAI's interface."""
+
+    prefix = "/v1"
+    models: tuple[str, ...] = ("tiny",)
+
+    def is_measured(self, path: str, body: Json) -> bool:
+        return path.endswith("/completions") and body.get("max_tokens") != 1
+
+    def reply(self, path: str, body: Json) -> Reply:
+        if path == "/v1/models":
+            return _json({"data": [{"id": name} for name in self.models]})
+        if path not in {"/v1/chat/completions", "/v1/completions"}:
+            return _json({"error": {"message": "not found"}}, 404)
+        n_prompt = _n_prompt_tokens(body)
+        if n_prompt > self.context_tokens:
+            message = f"This model's maximum context length is {self.context_tokens} tokens"
+            return _json({"error": {"code": "context_length_exceeded", "message": message}}, 400)
+        n_prompt = min(n_prompt, self.cuts_to or n_prompt)
+        text, reason = _cut(self.text_of(body["seed"]), body)
+        usage = {"prompt_tokens": n_prompt, "completion_tokens": len(_tokens(text))}
+        if body.get("stream"):
+            return Reply(
+                200, tuple(self._events(text, reason, usage)), (("Content-Type", "text/event-stream"),)
+            )
+        said = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+        return _json({"choices": [{"index": 0, "finish_reason": reason, **said}], "usage": usage})
+
+    def _events(self, text: str, reason: str, usage: Json) -> Iterator[bytes]:
+        yield b": keep-alive\n\n"
+        for token in _tokens(text):
+            yield _event({"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]})
+        yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        yield _event({"choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+
+def _event(value: Json) -> bytes:
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+
+def _json(value: Json, status: int = 200) -> Reply:
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return Reply(status, (body,), (("Content-Type", "application/json"),))
+
+
+def _tokens(text: str) -> list[str]:
+    """Words with the space before them."""
+    words = text.split(" ")
+    return [word if i == 0 else f" {word}" for i, word in enumerate(words)] if text else []
+
+
+def _n_prompt_tokens(body: Json) -> int:
+    prompt = body.get("prompt")
+    texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in body["messages"]]
+    return sum(len(_tokens(text)) for text in texts)
+
+
+def _cut(text: str, body: Json) -> tuple[str, str]:
+    """The text up to a stop text or the last token that is allowed, and which of the two it was."""
+    for stop in body.get("stop") or ():
+        text = text.partition(stop)[0]
+    tokens = _tokens(text)
+    n_most = body["max_tokens"]
+    return ("".join(tokens[:n_most]), "length") if len(tokens) > n_most else (text, "stop")
