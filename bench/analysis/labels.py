@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from bench.analysis import rows
 from bench.analysis.cells import Grid
@@ -35,7 +36,7 @@ def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: Thresholds
     n_a, n_b = counts_a.sum(axis=0), counts_b.sum(axis=0)
     cross = rows.divided((counts_a * counts_b).sum(axis=0), n_a * n_b)
     self_a, self_b = _self_agreement(counts_a, n_a), _self_agreement(counts_b, n_b)
-    excess = (self_a + self_b) / 2 - cross
+    excess = excess_by_article(grid, a, b)
     n = rows.count(excess)
     se = rows.divided(rows.sd(excess), np.sqrt(n))
     any_common = common.any(axis=1)
@@ -53,6 +54,49 @@ def label_agreement(grid: Grid, a: IntArray, b: IntArray, thresholds: Thresholds
             "excess_upper": rows.mean(excess) + rows.t_quantile(0.95, n - 1) * np.where(se > 0, se, np.nan),
         }
     )
+
+
+def excess_by_article(grid: Grid, a: IntArray, b: IntArray) -> FloatArray:
+    """(self_a + self_b) / 2 - cross of every article, comparison x article; NaN below two answers in either.
+
+    Unbiased for half the summed squared difference of the two arms' shares of each label, so never below 0
+    on average; of one article it may be.
+    """
+    counts_a, counts_b = grid.label_counts[:, a], grid.label_counts[:, b]
+    n_a, n_b = counts_a.sum(axis=0), counts_b.sum(axis=0)
+    cross = rows.divided((counts_a * counts_b).sum(axis=0), n_a * n_b)
+    return (_self_agreement(counts_a, n_a) + _self_agreement(counts_b, n_b)) / 2 - cross
+
+
+def shift_upper(grid: Grid, a: IntArray, b: IntArray, quantile: FloatArray) -> FloatArray:
+    """The least excess disagreement that arms with these shares of labels can have, from above.
+
+    Unit: the article. Excess disagreement is half the sum over labels of the mean squared difference of
+    the two arms' shares, so at least half the sum of the squared mean difference. Returned is
+    sum (|mean| + quantile x se)^2 / 2 over labels, where mean and se = sd / sqrt G are of the articles'
+    differences: flips that are spread evenly show here long before two of them meet in one article.
+    Undefined: fewer than two common articles. Checked by simulation (`benchmarks/gate.py`).
+    """
+    mean, se = _shifts(grid, a, b)
+    return np.asarray(((np.abs(mean) + quantile * se) ** 2).sum(axis=0) / 2, dtype=np.float64)
+
+
+def shift_p(grid: Grid, a: IntArray, b: IntArray, margin: float) -> FloatArray:
+    """The one-sided p at which `shift_upper` meets `margin`; NaN where every article's differs alike."""
+    mean, se = _shifts(grid, a, b)
+    n = rows.count(grid.score_mean[a] - grid.score_mean[b])
+    width, slope = (se**2).sum(axis=0), (np.abs(mean) * se).sum(axis=0)
+    beyond = (mean**2).sum(axis=0) - 2 * margin
+    quantile = rows.divided(np.sqrt(np.maximum(slope**2 - width * beyond, 0.0)) - slope, width)
+    p = special.stdtr(np.maximum(n - 1, 1), -quantile)
+    return np.where(width > 0, p, np.nan)
+
+
+def _shifts(grid: Grid, a: IntArray, b: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard error over articles of the difference of each label's share; label x comparison."""
+    of_a, of_b = grid.label_counts[:, a], grid.label_counts[:, b]
+    d = rows.divided(of_a, of_a.sum(axis=0)) - rows.divided(of_b, of_b.sum(axis=0))
+    return rows.mean(d), rows.divided(rows.sd(d), np.sqrt(rows.count(d)))
 
 
 def agreement_table(grid: Grid) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from bench.analysis.beta_binomial import profile_interval
+from bench.analysis.beta_binomial import icc_profile, profile_interval
 
 VALID = np.array([[14, 14, 13, 9, 2, 14, 12, 14, 0, 14]])
 MEASURED = np.array([[14, 14, 14, 10, 14, 14, 14, 14, 9, 14]])
@@ -60,3 +60,22 @@ def test_one_article_is_undefined_and_unmeasured_ones_do_not_count():
 def test_one_answer_per_article_is_defined():
     low, high = profile_interval(np.array([[1, 1, 0, 1, 1, 1, 0, 1]]), np.full((1, 8), 1))
     assert 0.2 < low[0] < 0.75 < high[0] < 1
+
+
+def test_the_likelihood_of_a_correlation_is_that_of_its_best_rate():
+    def direct_at(icc: float) -> float:
+        theta = icc / (1 - icc)
+
+        def negative(rate: float) -> float:
+            logs = stats.betabinom.logpmf(VALID[0], MEASURED[0], rate / theta, (1 - rate) / theta)
+            return -float(logs.sum())
+
+        return -float(optimize.minimize_scalar(negative, bounds=(0.01, 0.99), method="bounded").fun)
+
+    found = icc_profile(VALID, MEASURED, np.array([0.2, 0.5, 0.8]))[:, 0]
+    assert found[1] - found[0] == pytest.approx(direct_at(0.5) - direct_at(0.2), abs=1e-6)
+    assert found[2] - found[0] == pytest.approx(direct_at(0.8) - direct_at(0.2), abs=1e-6)
+
+
+def test_an_arm_without_failures_says_nothing_of_the_correlation():
+    assert (icc_profile(MEASURED, MEASURED, np.array([0.0, 0.5])) == 0).all()

@@ -44,6 +44,8 @@ class Evidence:
     margins: GateConfig
     icc: FloatArray
     """Per comparison: correlation of failures within an article; see `valid.pooled_icc`."""
+    icc_limit: FloatArray
+    """Per comparison: the correlation that an arm's failures do not rule out; see `valid.icc_limit`."""
     scale: float = 1.0
     """Half the task's score range: margins on the score are fractions of it."""
     thresholds: Thresholds = None

@@ -14,7 +14,8 @@ from scipy import special
 
 from bench.analysis import rows
 from bench.analysis.frames import BoolArray, FloatArray, IntArray
-from bench.analysis.questions import Evidence, answers, articles_for_bound, settle_words, t_bounds
+from bench.analysis.questions import TAIL, Evidence, answers, articles_for_bound, settle_words, t_bounds
+from bench.analysis.skewed import p_at, upper_bound
 from bench.analysis.variance_ratio import variance_ratio
 
 ORDER = 3
@@ -101,12 +102,16 @@ def ratio_rule(a: FloatArray, b: FloatArray, n: IntArray, evidence: Evidence) ->
 
 
 def absolute_rule(differences: FloatArray, n: IntArray, evidence: Evidence) -> Rule:
-    """Mean of the cell variances' differences, arm minus baseline, with t bounds over articles."""
+    """Mean of the cell variances' differences, arm minus baseline, with bounds over articles.
+
+    The lower one is Student's t; the upper one the larger of it and Hall's, because variances of few
+    answers are skewed.
+    """
     mean, sd = rows.mean(differences), rows.sd(differences)
-    se = rows.divided(sd, np.sqrt(n))
-    lower, upper = t_bounds(mean, se, n)
+    lower, _ = t_bounds(mean, rows.divided(sd, np.sqrt(n)), n)
+    upper = upper_bound(differences, TAIL)
     margin = (evidence.margins.variance_abs * evidence.scale) ** 2
-    p_value = special.stdtr(np.maximum(n - 1, 1), (mean - margin) / np.where(se > 0, se, np.nan))
+    p_value = np.where(sd > 0, p_at(differences, margin), np.nan)
     needed = articles_for_bound(evidence, mean, sd, margin, n)
     return Rule(mean, lower, upper, margin, p_value, needed)
 

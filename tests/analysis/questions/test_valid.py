@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.questions.valid import pooled_icc
+from bench.analysis.beta_binomial import icc_profile
+from bench.analysis.questions.valid import ICCS, icc_limit, pooled_icc
 from bench.analysis.validity import icc_anova
 from bench.config import GateConfig
 from tests.analysis.questions.evidence import NAN, asked
@@ -30,6 +31,23 @@ def test_the_bound_uses_the_failures_scaled_to_the_effective_number():
     n_eff = 600 / (1 + 14 * 0.2)  # scattered failures have an ICC below 0.2
     x = 4 * n_eff / 600
     assert answer["upper"] == pytest.approx(stats.beta.ppf(0.95, x + 1, n_eff - x))
+
+
+def test_few_failures_are_not_taken_for_independent_ones():
+    one = asked("valid", failing(3), GOOD)
+    n_eff = 600 / (1 + 14 * 0.5)  # one failing article rules out no correlation
+    x = 3 * n_eff / 600
+    assert one["upper"] == pytest.approx(stats.beta.ppf(0.95, x + 1, n_eff - x))
+
+
+def test_a_correlation_is_ruled_out_by_many_articles_that_fail_once():
+    def limit(n_valid: list[int]) -> float:
+        counts = np.array([n_valid])
+        return float(icc_limit(icc_profile(counts, np.full_like(counts, 15), ICCS))[0])
+
+    assert limit([14] * 20 + [15] * 20) == 0.2
+    assert limit([12] + [15] * 39) == 0.5
+    assert 0.2 < limit([13] * 8 + [15] * 32) < 0.5
 
 
 def test_the_t_bound_decides_where_it_is_larger():
