@@ -29,7 +29,7 @@ from bench.identity import match_arm
 from bench.reading import answer_schema, arm_frame, read_samples, truth_frame
 from bench.records import Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
-from bench.seed_layout import stored_comparisons
+from bench.seed_comparisons import stored_comparisons
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from bench import store
 from bench.errors import UsageError, disk_errors
 from bench.identity import content_id, slug
 from bench.records import AnswerSchema, ArmRecord, Article, Outcome
-from bench.seed_layout import stored_comparisons
+from bench.seed_comparisons import stored_comparisons
 from bench.seed_names import MAP_FILE, SeedArm, map_text
 
 NO_TICKER = "ARTICLES"
