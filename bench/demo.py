@@ -18,6 +18,7 @@ MODELS = Path("models")
 QUANTS = ("q4_K_M", "q5_K_M", "q8_0", "fp16")
 N_ARTICLES = 24  # the bundled labels take turns, so that the first N are balanced
 ITERATIONS = 5
+LATENCY_SAMPLES = N_ARTICLES  # each arm answers every article once alone, for honest seconds
 
 
 class Timed(NamedTuple):

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from bench import tasks
 from bench.errors import ConfigError, MissingExtraError, RunLockedError, StorageError, disk_errors
 from bench.identity import content_id
+from bench.openmp import spin_briefly
 from bench.records import AnswerSchema, Article, Entity
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = Non
     ModelFileError where a file is not what it should be.
     """
     _need_extra()
+    spin_briefly()
     from bench.training.display import Silent
     from bench.training.pipeline import run
     from bench.training.recipe import load_recipe

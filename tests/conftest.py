@@ -5,6 +5,9 @@ import socket
 import pytest
 from hypothesis import settings
 
+from bench.openmp import spin_briefly
+
+spin_briefly()  # before any test imports torch or llama.cpp: two workers share the cores
 settings.register_profile("bench", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("bench")
 

@@ -25,7 +25,7 @@ SUMMARIES = {
     "articles": "Fetch, read and freeze the articles that every arm is asked about.",
     "validate": "Judge answers that are already there.",
     "doctor": "Say what is installed, what the config needs, and how to mend it.",
-    "demo": "Train two small models, sweep eight arms, report.",
+    "demo": "Train two small models, sweep eight arms, time them, report.",
     "ask": "Ask one arm about one text; the answer streams.",
 }
 """What `bench --help` says of each command, in the order of use; a test holds it against the commands."""

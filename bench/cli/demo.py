@@ -15,11 +15,13 @@ def command(
     ] = "demo",
     train_only: Annotated[bool, typer.Option("--train-only", help="Stop when the models are there.")] = False,
 ) -> None:
-    """Train two small models, sweep eight arms, report."""
+    """Train two small models, sweep eight arms, time them, report."""
     from bench import demo, sweep
-    from bench.cli.progress import sweep_progress
+    from bench.cli.progress import latency_progress, sweep_progress
     from bench.cli.report import HEATMAPS, REPORTS, print_report
     from bench.cli.run import RUNS, existing_run, interruptible
+    from bench.fidelity import measure_fidelity
+    from bench.latency import measure_latency
     from bench.report import make_report
     from bench.train import models_present, train
     from bench.training.display import Display
@@ -43,6 +45,11 @@ def command(
         else:
             sweep.resume(plan, folder, progress)
     watch.lap("sweep")
+    again, n_timed = sweep.continued(plan, RUNS / run_id, None), len(plan.arms) * demo.LATENCY_SAMPLES
+    with again as (writer, whole), latency_progress(n_timed) as progress, interruptible("bench demo"):
+        measure_latency(whole, writer, progress, demo.LATENCY_SAMPLES)
+        measure_fidelity(whole, writer)
+    watch.lap("timing")
     result = make_report(RUNS / run_id, REPORTS, HEATMAPS, config=config)
     watch.lap("report")
     print_report(result)

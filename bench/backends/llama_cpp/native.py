@@ -7,7 +7,6 @@ reason. The library writes nothing to stdout or stderr; its warnings and errors 
 from __future__ import annotations
 
 import ctypes
-import os
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import MissingExtraError, ModelFileError
+from bench.openmp import spin_briefly
 
 REMEDY = 'pip install "bench[llama]"'
 _WARN, _ERROR = 3, 4  # as ggml.h numbers them
-_SPIN_COUNT = "1000"
 _REASON = "error loading model: "
 _HAS_AMX = b"AMX_INT8 = 1"
 
@@ -29,7 +28,7 @@ _keep_alive: list[Any] = []  # a callback that python frees is a crash at the ne
 @cache
 def library() -> Any:
     """The `llama_cpp` module, silenced and initialised. MissingExtraError where it is absent."""
-    _spin_briefly()
+    spin_briefly()
     try:
         import llama_cpp
     except ImportError as error:
@@ -44,16 +43,6 @@ def library() -> Any:
     llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
     return llama_cpp
-
-
-def _spin_briefly() -> None:
-    """Let the engine's threads sleep soon instead of burning a core while they wait for each other.
-
-    On two cores that others use too, the runtime's own default decoded 3 tokens/s where this decodes some
-    40; on idle cores no difference beyond noise was seen. It is read when the library is loaded.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)
 
 
 def _keep_line(level: int, text: bytes, _user_data: object) -> None:
