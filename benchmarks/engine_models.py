@@ -1,7 +1,7 @@
 """Llamas with random weights, of real sizes: what speed depends on is there, and nothing to download.
 
 In: a folder. Out: GGUF files in fp16, and quantized by the engine; made once, then found again. They have
-a byte-level vocabulary filled up to its size and no chat template: the benchmark asks in tokens.
+a byte-level vocabulary filled up to its size and the plainest of chat templates. They answer noise.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Shape(NamedTuple):
     n_vocabulary: int
 
 
+TEMPLATE = "{% for turn in messages %}{{ turn.role }}: {{ turn.content }}\n{% endfor %}assistant: "
 SHAPES = {
     "tiny": Shape(256, 4, 4, 2, 512, 4096),
     "160m": Shape(768, 12, 12, 12, 3072, 32000),
@@ -69,6 +70,7 @@ def _write(path: Path, shape: Shape) -> None:
     writer.add_eos_token_id(shape.n_vocabulary - 1)
     writer.add_bos_token_id(shape.n_vocabulary - 1)
     writer.add_add_bos_token(False)
+    writer.add_chat_template(TEMPLATE)
     rng = np.random.default_rng(0)
     for name, (rows, columns) in _matrices(shape).items():
         values = rng.standard_normal((rows, columns), np.float32)
