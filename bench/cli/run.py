@@ -40,7 +40,9 @@ def command(
     mode: Annotated[
         str, typer.Option(help="`throughput`, or `latency`: one answer at a time, for honest seconds.")
     ] = THROUGHPUT,
-    latency_samples: Annotated[int, typer.Option(min=1, help="Articles that latency mode times.")] = 20,
+    latency_samples: Annotated[
+        int | None, typer.Option(min=1, help="Articles that latency mode times (20).")
+    ] = None,
     fidelity: Annotated[
         bool, typer.Option("--fidelity", help="Also compare token probabilities with each group's fp16.")
     ] = False,
@@ -51,12 +53,15 @@ def command(
     from bench import sweep
     from bench.cli.progress import sweep_progress
     from bench.config import load_config
+    from bench.latency import DEFAULT_SAMPLES
     from bench.store import find_run
 
     if sum(option is not None for option in (run_id, resume, extend)) > 1:
         raise UsageError("--run-id, --resume and --extend exclude each other; give one of them")
     if mode not in {THROUGHPUT, LATENCY}:
         raise UsageError(f"--mode {mode}: there are {THROUGHPUT} and {LATENCY}")
+    if mode != LATENCY and latency_samples is not None:
+        raise UsageError(f"--latency-samples belongs to --mode {LATENCY}; add that, or leave it out")
     if mode == LATENCY and extend is not None:
         raise UsageError("--mode latency adds no articles or arms; --extend the run first, then time it")
     plan = sweep.plan(_override(load_config(config), iterations, limit, width))
@@ -69,7 +74,7 @@ def command(
     again = f"bench run --resume {name}" + (f" --mode {mode}" if mode == LATENCY else "")
     if mode == LATENCY:
         with interruptible(again):
-            _time_answers(plan, folder, name, latency_samples, as_json)
+            _time_answers(plan, folder, name, latency_samples or DEFAULT_SAMPLES, as_json)
     else:
         with sweep_progress(plan) as progress, interruptible(again):
             if folder is None:
@@ -148,7 +153,10 @@ def _override(config: Config, iterations: int | None, limit: int | None, width: 
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise UsageError(f"--width {width}: a number from 1 to 254, or auto") from error
+        problem = error.errors()[0]
+        what = {"iterations": f"--iterations {iterations}", "width": f"--width {width}"}
+        limits = "a number from 1 to 254, or auto" if problem["loc"][0] == "width" else problem["msg"].lower()
+        raise UsageError(f"{what.get(str(problem['loc'][0]), 'options')}: {limits}") from error
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

@@ -116,6 +116,37 @@ def test_a_run_cannot_be_named_out_of_its_folder(project, name):
     assert not Path("sentiments").exists()
 
 
+def test_answers_are_timed_alone_beside_the_run(project):
+    assert bench("run", "--run-id", "r").returncode == 0
+    done = bench("run", "--resume", "r", "--mode", "latency", "--latency-samples", "2", "--json")
+    assert (done.returncode, json.loads(done.stdout)["n_samples"]) == (0, 4)
+    assert sum(p.read_bytes().count(b"\n") for p in Path("sentiments/r/latency").glob("*")) == 4
+    assert json.loads(Path("sentiments/r/manifest.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--latency-samples", "3"), "--latency-samples belongs to --mode latency"),
+        (("--mode", "fast"), "there are throughput and latency"),
+        (("--mode", "latency", "--extend", "r"), "adds no articles"),
+        (("--width", "0"), "--width 0: a number from 1 to 254, or auto"),
+        (("--iterations", "10001"), "--iterations 10001: input should be less than or equal to 10000"),
+    ],
+)
+def test_what_a_run_cannot_do_is_refused_by_its_own_name(project, arguments, message):
+    done = bench("run", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not Path("sentiments").exists()
+
+
+def test_arms_that_give_no_probabilities_are_told(project):
+    done = bench("run", "--fidelity")
+    assert done.returncode == 0
+    assert "the backend fake gives no probabilities" in done.stderr
+
+
 def test_a_changed_config_ends_with_8(project):
     bench("run", "--run-id", "r")
     Path("config.yaml").write_text(CONFIG + "sampling: {temperature: 0.9}\n")

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from bench.backends.llama_cpp.vocabulary import Vocabulary
 
 DISTRIBUTION = "llama-cpp-python"
+SMALLEST_HEAD = 64
+"""Numbers in a head of attention, at least, where a file does not say how many heads there are."""
 _REMEDY = 'pip install "bench[llama]"'
 
 
@@ -110,6 +112,7 @@ class Backend:
     ) -> int | None:
         """The largest width whose context fits into memory; None where it lies on a GPU or is unknown."""
         from bench.backends.llama_cpp import capacity
+        from bench.backends.llama_cpp.engine import MOST_AT_ONCE
         from bench.backends.llama_cpp.schedule import WIDEST
 
         options = parse_options(Options, spec)
@@ -117,7 +120,11 @@ class Backend:
         summary = gguf_check.inspect(path)
         if options.n_gpu_layers != 0 or summary.n_cache_values is None:
             return None
-        n_free = capacity.free_cells(summary.n_cache_values, summary.file_bytes)
+        n_heads = summary.n_heads or (summary.n_embedding or 0) // SMALLEST_HEAD
+        per_cell = capacity.cell_bytes(
+            summary.n_cache_values, n_heads, min(options.n_batch, MOST_AT_ONCE), flash_attn=options.flash_attn
+        )
+        n_free = capacity.free_cells(per_cell, summary.file_bytes)
         if capacity.cells_at_worst(sampling, iterations, WIDEST) <= n_free:
             return WIDEST  # no need to look at the prompts
         fitting = [

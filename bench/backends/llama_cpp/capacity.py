@@ -13,8 +13,8 @@ from bench.backends.llama_cpp.batch import Tokens
 from bench.backends.llama_cpp.schedule import WIDEST, cells_for_prompts, common_prefix
 from bench.records import Sampling
 
-VALUE_BYTES = 2
-"""The engine keeps half-precision numbers."""
+VALUE_BYTES, SCORE_BYTES = 2, 4
+"""The engine keeps half-precision numbers, and computes scores in single precision."""
 
 
 def cells(prompts: Sequence[Tokens], n_seeds: int, width: int, max_tokens: int) -> int:
@@ -42,6 +42,16 @@ def widest(prompts: Sequence[Tokens], n_seeds: int, max_tokens: int, n_free: int
     return low
 
 
-def free_cells(n_values: int, file_bytes: int) -> int:
-    """Tokens that a context can hold beside a model of this size, at `n_values` numbers each."""
-    return (available_bytes() - file_bytes - KEPT_BYTES) // (n_values * VALUE_BYTES)
+def cell_bytes(n_values: int, n_heads: int, n_batch: int, *, flash_attn: bool) -> int:
+    """What room for one more token costs: its own numbers, and its place in the engine's scratch memory.
+
+    Without flash attention the engine keeps the scores of a whole batch of prompt tokens against every
+    cell, for all heads, and in either case a mask; both in single precision.
+    """
+    n_scores = n_batch * (1 if flash_attn else 1 + n_heads)
+    return n_values * VALUE_BYTES + n_scores * SCORE_BYTES
+
+
+def free_cells(bytes_per_cell: int, file_bytes: int) -> int:
+    """Tokens that a context can hold beside a model of this size."""
+    return (available_bytes() - file_bytes - KEPT_BYTES) // bytes_per_cell

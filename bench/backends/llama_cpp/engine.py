@@ -29,6 +29,7 @@ Logits = npt.NDArray[np.float32]
 MOST_SEQUENCES = 256  # the engine's own limit
 ROOM_STEP_TOKENS = 256  # the engine rounds up to this
 WARM_UP_TOKENS = 32
+MOST_AT_ONCE = 512  # tokens that are computed together, however many a batch has
 _DECODE_FAILURES = {
     1: "no room for the next token in the context's memory",
     2: "decoding was aborted",
@@ -98,7 +99,7 @@ class Engine:
         settings, params = self.settings, self._lib.llama_context_default_params()
         params.n_ctx = n_cells
         params.n_batch = settings.n_batch
-        params.n_ubatch = min(settings.n_batch, params.n_ubatch)
+        params.n_ubatch = min(settings.n_batch, MOST_AT_ONCE)
         params.n_seq_max = settings.n_sequences
         params.n_threads = settings.n_threads
         params.n_threads_batch = settings.n_threads_batch

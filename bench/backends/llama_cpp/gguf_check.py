@@ -48,6 +48,8 @@ class GgufSummary(Record):
     """Blocks."""
     n_cache_values: int | None
     """Numbers that the context keeps of one token, at most."""
+    n_heads: int | None
+    """Attention heads; None where there are none, or not as many in every layer."""
     n_embedding: int | None
     """Width of the hidden state."""
     tokenizer: str | None

@@ -273,6 +273,7 @@ def _summary(
         "context_tokens": metadata.get(f"{architecture}.context_length"),
         "n_layers": metadata.get(f"{architecture}.block_count"),
         "n_cache_values": _cache_values(metadata, architecture),
+        "n_heads": _heads(metadata.get(f"{architecture}.attention.head_count")),
         "n_embedding": metadata.get(f"{architecture}.embedding_length"),
         "tokenizer": metadata.get("tokenizer.ggml.model"),
         "pre_tokenizer": metadata.get("tokenizer.ggml.pre"),
@@ -284,6 +285,10 @@ def _summary(
         "block_elements": dict(sorted(block_elements.items())),
         "file_bytes": file_bytes,
     }
+
+
+def _heads(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _cache_values(metadata: dict[str, Any], architecture: str) -> int | None:
