@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" sh tools/check-prerequisites
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt \
-		--editable '.[llama,hub,servers,train,articles,dev]'
+		--editable '.[llama,hub,hf,servers,train,articles,dev]'
 	@touch $(STAMP)
 
 demo: setup          ## train two small models, sweep 8 arms, report

@@ -72,6 +72,34 @@ class Session(Protocol):
         """Free the model. Closing twice does nothing."""
 
 
+class TokenProbability(NamedTuple):
+    """One token that may come next."""
+
+    token: int | None
+    """Its id; None where a server tells texts only."""
+    text: str
+    """Its text."""
+    logprob: float
+    """Natural logarithm of its probability, before any sampling setting."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A session that shows how it reads a prompt; None for what its engine does not tell."""
+
+    def rendered(self, prompt: Prompt) -> str | None:
+        """The conversation as the text the model reads."""
+
+    def token_ids(self, prompt: Prompt) -> tuple[int, ...] | None:
+        """That text as tokens, with whatever is put before it."""
+
+    def stop_tokens(self) -> dict[int, str] | None:
+        """The tokens that end an answer, with their texts."""
+
+    def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...] | None:
+        """The k likeliest first tokens of an answer, likeliest first."""
+
+
 class Backend(Protocol):
     """The class each backend module names `Backend`; made without arguments, opens nothing by itself."""
 

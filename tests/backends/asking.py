@@ -41,6 +41,13 @@ def fake_server_spec(backend, *servers, ref="tiny", output="free", adapter=None,
     return ModelSpec.model_validate({**given, "output": output, "adapter": adapter, "options": options})
 
 
+def hf_spec(folder, quant="fp32", **fields) -> ModelSpec:
+    """An arm of the hf backend, on one thread of the processor."""
+    fields["options"] = {"n_threads": 1, "device": "cpu", **fields.get("options", {})}
+    given = {"family": "tiny", "variant": "base", "backend": "hf", "ref": str(folder), **fields}
+    return ModelSpec.model_validate({"quant": quant, **given})
+
+
 def complete(session, seeds, **prompt_fields) -> list[Completion]:
     """One completion per seed, in the order of the seeds."""
     answers = list(session.generate([Request(prompt(**prompt_fields), tuple(seeds))]))

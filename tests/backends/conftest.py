@@ -25,6 +25,15 @@ def llama_server(tiny_model):
     server.kill()
 
 
+@pytest.fixture(scope="session")
+def tiny_hf(tmp_path_factory):
+    """The folder of a random transformers model; not to be written to."""
+    pytest.importorskip("transformers")
+    from tests.fixtures.tiny_hf import make_tiny_hf, make_tokenizer
+
+    return make_tiny_hf(tmp_path_factory.mktemp("models") / "tiny-hf", make_tokenizer())
+
+
 @pytest.fixture
 def open_model(tiny_model):
     """Open an arm of the tiny model: `open_model(spec fields..., sampling=Sampling)`."""

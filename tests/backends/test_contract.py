@@ -9,10 +9,11 @@ from bench.backends import BackendState, Request
 from bench.errors import ConfigError
 from bench.records import ModelSpec
 from tests import builders
-from tests.backends.asking import complete, llama_spec, prompt, sampling, server_spec, texts
+from tests.backends.asking import complete, hf_spec, llama_spec, prompt, sampling, server_spec, texts
 
 CASES: dict[str, Callable[[pytest.FixtureRequest], ModelSpec]] = {
     "fake": lambda request: builders.spec(),
+    "hf": lambda request: hf_spec(request.getfixturevalue("tiny_hf")),
     "llama_cpp": lambda request: llama_spec(request.getfixturevalue("tiny_model")),
     "openai_api": lambda request: server_spec(request.getfixturevalue("llama_server")),
 }

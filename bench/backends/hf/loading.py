@@ -1,0 +1,216 @@
+"""A model from a checked folder into memory: at its quantization, with its adapter, on its device.
+
+In: files that `model_folder` has looked at, and what the arm asks for. Out: a model that is ready to
+compute, or a ModelFileError. transformers fills weights that a file lacks with random numbers and only
+warns; here that is a refusal. No code of a model's own is ever run, and no kernel is fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers.utils import logging as transformers_logging
+
+from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
+from bench.errors import ModelFileError, UsageError
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+COMPUTE = {**DTYPES, "nf4": torch.bfloat16, "int8": torch.float16}
+"""What each quant computes in: LLM.int8() is defined in fp16, nf4 is used with bf16."""
+_LOAD_ERRORS = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+)  # fmt: skip
+"""What transformers, peft and safetensors raise over files that do not fit together."""
+
+
+class Request(NamedTuple):
+    """What an arm asks for."""
+
+    quant: str
+    device: torch.device
+    attention: str
+    int8_threshold: float
+    merge_adapter: bool
+    head: str
+
+
+class LoadedFolder(NamedTuple):
+    """What came of it."""
+
+    model: Any
+    tokenizer: Any
+    dtype: torch.dtype
+    n_bytes: int
+    """Memory that weights and buffers take."""
+    adapter: str | None
+    """`applied` or `merged in fp32`; None without one."""
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """`auto` is the GPU where there is one; UsageError for one that is not there."""
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        raise UsageError("option device: cuda, but torch finds no GPU; write device: cpu or auto")
+    return torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
+
+
+def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> LoadedFolder:
+    """Model and tokenizer. ModelFileError says which file does not fit."""
+    with _quiet():
+        tokenizer = load_tokenizer(files)
+        # merging adds the adapter to the weights, so it is done before they are rounded
+        merges = adapter is not None and wanted.merge_adapter
+        try:
+            model = _load_model(files, wanted, torch.float32 if merges else COMPUTE[wanted.quant])
+            if adapter is not None:
+                model = _with_adapter(model, adapter, merge=merges, shown=str(files.folder))
+            if merges:
+                model = model.to(COMPUTE[wanted.quant])
+        except torch.OutOfMemoryError as error:
+            raise ModelFileError(
+                f"{files.folder}: too large for the memory of {wanted.device}; take a smaller model or quant"
+            ) from error
+        model = model.eval().requires_grad_(False)
+    return LoadedFolder(
+        model,
+        tokenizer,
+        COMPUTE[wanted.quant],
+        int(model.get_memory_footprint()),
+        None if adapter is None else "merged in fp32" if merges else "applied",
+    )
+
+
+def load_tokenizer(files: ModelFiles) -> Any:
+    """The folder's tokenizer."""
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            str(files.folder), trust_remote_code=False, local_files_only=True
+        )
+    except _LOAD_ERRORS as error:
+        raise ModelFileError(f"{files.folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+
+
+def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
+    kind = (
+        transformers.AutoModelForSequenceClassification
+        if wanted.head == "classification"
+        else transformers.AutoModelForCausalLM
+    )
+    try:
+        model, info = kind.from_pretrained(
+            str(files.folder),
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            attn_implementation=wanted.attention,
+            device_map={"": wanted.device},
+            quantization_config=_quantization(wanted),
+            output_loading_info=True,
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except _LOAD_ERRORS as error:
+        raise ModelFileError(f"{files.folder}: cannot be loaded: {_one_line(error)}") from error
+    for problem in ("missing_keys", "mismatched_keys"):
+        found = sorted(str(key) for key in info.get(problem) or ())
+        if found:
+            raise ModelFileError(
+                f"{files.folder}: {len(found)} weights are {problem.split('_')[0]} (e.g. {found[0]}); the "
+                "files are not whole, or of another kind of model"
+            )
+    return model
+
+
+def _quantization(wanted: Request) -> Any:
+    if wanted.quant in DTYPES:
+        return None
+    load_bitsandbytes()
+    if wanted.quant == "int8":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=wanted.int8_threshold)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+@cache
+def load_bitsandbytes() -> Any:
+    """Import bitsandbytes, which fetches a compiled kernel from the hub where `kernels` is installed.
+
+    Code that a hub gives out is not run here, so that package is hidden during the import.
+    """
+    log = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    level, kernels = log.level, sys.modules.get("kernels")
+    log.setLevel(logging.ERROR)  # it says that the kernel is missing
+    sys.modules["kernels"] = None  # type: ignore[assignment]
+    try:
+        import bitsandbytes
+
+        return bitsandbytes
+    finally:
+        log.setLevel(level)
+        del sys.modules["kernels"]
+        if kernels is not None:
+            sys.modules["kernels"] = kernels
+
+
+def _with_adapter(model: Any, adapter: AdapterFiles, *, merge: bool, shown: str) -> Any:
+    """The model with the adapter in its layers, or merged into its weights."""
+    import peft
+
+    wrong = f"{adapter.folder}: does not fit {shown}"
+    try:
+        config = peft.PeftConfig.from_pretrained(str(adapter.folder))
+        config.inference_mode = True
+        if config.is_prompt_learning:
+            raise ModelFileError(
+                f"{adapter.folder}: a {config.peft_type} adapter adds tokens to every prompt; hf applies "
+                "those that change weights, such as LoRA"
+            )
+        adapted = peft.get_peft_model(model, config)
+        result = peft.set_peft_model_state_dict(adapted, load_file(str(adapter.weights)))
+        lost = sorted(str(key) for key in result.unexpected_keys)
+        named = {name for name, _ in adapted.named_parameters() if ".default." in name}
+        absent = sorted(named & {str(key) for key in result.missing_keys})
+        if lost or absent:
+            raise ModelFileError(
+                f"{wrong}: {(lost or absent)[0]} has no counterpart; name its own base model"
+            )
+        return adapted.merge_and_unload() if merge else adapted.get_base_model()
+    except torch.OutOfMemoryError:
+        raise
+    except _LOAD_ERRORS as error:
+        raise ModelFileError(f"{wrong}: {_one_line(error)}; name the base model it was made for") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no warnings of the libraries: what matters in them is checked and refused."""
+    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()

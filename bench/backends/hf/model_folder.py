@@ -1,0 +1,236 @@
+"""What a transformers folder holds, found out without loading or running any of it.
+
+In: a folder with a model or an adapter. Out: the files that will be loaded, their digest, or a
+ModelFileError with one line. Weights are safetensors; pickles and code of the model's own are refused.
+A file's header is held against its size, so that a download that broke off is noticed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.backends.llama_cpp.gguf_check import file_digest
+from bench.errors import ModelFileError
+from bench.identity import canonical_json
+
+CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+_INDEX = "model.safetensors.index.json"
+_SINGLE = "model.safetensors"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+TEXT_FILES = (
+    CONFIG, "generation_config.json", TOKENIZER_CONFIG, *_TOKENIZERS, "merges.txt", "added_tokens.json",
+    "special_tokens_map.json", *_TEMPLATES, _INDEX,
+)  # fmt: skip
+"""Everything beside the weights that decides what is loaded."""
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_MAX_JSON_BYTES = 200 * 2**20
+_MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
+_DTYPE_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16, "F16": 16,
+    "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F4": 4,
+    "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+_AGAIN = "copy or download it again"
+
+
+class ModelFiles(NamedTuple):
+    """What a folder holds."""
+
+    folder: Path
+    config: dict[str, Any]
+    tokenizer_config: dict[str, Any]
+    weights: tuple[Path, ...]
+    tensors: dict[str, tuple[int, ...]]
+    """Shape of each tensor, by name."""
+    texts: tuple[Path, ...]
+    """The files of `TEXT_FILES` that are there."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the weights on disk."""
+        return sum(path.stat().st_size for path in self.weights)
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in all tensors."""
+        return sum(math.prod(shape) for shape in self.tensors.values())
+
+
+class AdapterFiles(NamedTuple):
+    """A PEFT adapter."""
+
+    folder: Path
+    config: dict[str, Any]
+    weights: Path
+    tensors: dict[str, tuple[int, ...]]
+
+    @property
+    def texts(self) -> tuple[Path, ...]:
+        """What is read beside the weights."""
+        return (self.folder / ADAPTER_CONFIG,)
+
+
+def inspect(folder: Path, *, allow_own_code: bool = False) -> ModelFiles:
+    """The model of a folder; ModelFileError where it cannot or must not be loaded."""
+    _refuse_no_folder(folder)
+    config = _json(folder / CONFIG)
+    weights = _weights(folder)
+    tokenizer = folder / TOKENIZER_CONFIG
+    tokenizer_config = _json(tokenizer) if tokenizer.is_file() else {}
+    if not allow_own_code:
+        for name, found in ((CONFIG, config), (TOKENIZER_CONFIG, tokenizer_config)):
+            _refuse_own_code(folder / name, found)
+    if "quantization_config" in config:
+        method = config["quantization_config"]
+        method = method.get("quant_method", "?") if isinstance(method, dict) else "?"
+        raise ModelFileError(
+            f"{folder}: its weights are quantized already ({str(method)[:20]}); hf quantizes on loading, so "
+            "name the folder of the full-precision model"
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        raise ModelFileError(f"{folder}: holds no tokenizer (tokenizer.json); save the model with its own")
+    tensors: dict[str, tuple[int, ...]] = {}
+    for path in weights:
+        tensors |= tensor_shapes(path)
+    texts = tuple(folder / name for name in TEXT_FILES if (folder / name).is_file())
+    return ModelFiles(folder, config, tokenizer_config, weights, tensors, texts)
+
+
+def has_chat_template(files: ModelFiles) -> bool:
+    """Whether the folder says how a conversation is written."""
+    return bool(files.tokenizer_config.get("chat_template")) or any(
+        (files.folder / name).is_file() for name in _TEMPLATES
+    )
+
+
+def inspect_adapter(folder: Path) -> AdapterFiles:
+    """The adapter of a folder; ModelFileError where it cannot or must not be loaded."""
+    _refuse_no_folder(folder)
+    config = _json(folder / ADAPTER_CONFIG)
+    weights = folder / _ADAPTER_WEIGHTS
+    if not weights.is_file():
+        raise ModelFileError(_no_safetensors(folder, "an adapter"))
+    _refuse_own_code(folder / ADAPTER_CONFIG, config)
+    return AdapterFiles(folder, config, weights, tensor_shapes(weights))
+
+
+def digest(model: ModelFiles, adapter: AdapterFiles | None) -> str:
+    """`sha256:...` over the digests of every file that is loaded."""
+    parts = {path.name: file_digest(path) for path in (*model.texts, *model.weights)}
+    if adapter is not None:
+        parts |= {f"adapter/{path.name}": file_digest(path) for path in (*adapter.texts, adapter.weights)}
+    return f"sha256:{hashlib.sha256(canonical_json(parts).encode('ascii')).hexdigest()}"
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes a safetensors file declares; ModelFileError unless it is exactly as long as they need."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            n_header = int.from_bytes(file.read(8), "little")
+            if size < 10 or not 2 <= n_header <= min(_MAX_HEADER_BYTES, size - 8):
+                raise ModelFileError(f"{path}: not a whole safetensors file ({size} bytes); {_AGAIN}")
+            header = json.loads(file.read(n_header))
+        shapes, end = _declared(header)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"{path}: its safetensors header cannot be read; {_AGAIN}") from error
+    if end != size - 8 - n_header:
+        raise ModelFileError(
+            f"{path}: {size} bytes, but its header speaks of {end + 8 + n_header}; it is damaged or broke "
+            f"off; {_AGAIN}"
+        )
+    return shapes
+
+
+def _declared(header: dict[str, Any]) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Shapes by name, and how many bytes all tensors take; ValueError where sizes contradict."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    spans = []
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        shape = tuple(int(n) for n in entry["shape"])
+        start, end = (int(n) for n in entry["data_offsets"])
+        if min((0, *shape)) < 0 or 8 * (end - start) != math.prod(shape) * _DTYPE_BITS[entry["dtype"]]:
+            raise ValueError(name)
+        shapes[name] = shape
+        spans.append((start, end))
+    at = 0
+    for start, end in sorted(spans):
+        if start != at:
+            raise ValueError("tensors overlap or leave holes")
+        at = end
+    return shapes, at
+
+
+def _weights(folder: Path) -> tuple[Path, ...]:
+    if (folder / _SINGLE).is_file():
+        return (folder / _SINGLE,)
+    if not (folder / _INDEX).is_file():
+        raise ModelFileError(_no_safetensors(folder, "a model"))
+    index = _json(folder / _INDEX)
+    parts = index.get("weight_map")
+    names = sorted({str(name) for name in parts.values()}) if isinstance(parts, dict) else []
+    # a name with a path in it could leave the folder
+    if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
+        raise ModelFileError(f"{folder / _INDEX}: names no .safetensors files of this folder; {_AGAIN}")
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise ModelFileError(f"{folder}: {absent[0]} is missing ({len(names)} parts belong to it); {_AGAIN}")
+    return tuple(folder / name for name in names)
+
+
+def _no_safetensors(folder: Path, what: str) -> str:
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        return (
+            f"{folder}: its weights are pickled ({pickles[0]}), and a pickle can run any code; convert them "
+            "to safetensors (save_pretrained does) and name that folder"
+        )
+    return f"{folder}: holds no safetensors of {what}; name a folder that save_pretrained wrote"
+
+
+def _refuse_no_folder(folder: Path) -> None:
+    try:
+        if folder.is_dir():
+            return
+    except ValueError:  # a null character in the name
+        pass
+    kind = "not a folder" if folder.exists() else "no such folder"
+    raise ModelFileError(f"{folder}: {kind}; name the folder that save_pretrained wrote, or hf://owner/repo")
+
+
+def _refuse_own_code(path: Path, config: dict[str, Any]) -> None:
+    if config.get("auto_map"):
+        raise ModelFileError(
+            f"{path}: the model brings code of its own (auto_map), which is never run; take a model that "
+            "transformers knows, or set options.ignore_own_code to use transformers' class of that name"
+        )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ModelFileError(f"{path}: too large for what it should be; {_AGAIN}")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelFileError(
+            f"{path.parent}: holds no {path.name}; name a folder that save_pretrained wrote"
+        ) from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: not JSON; {_AGAIN}") from error
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path}: not a JSON object; {_AGAIN}")
+    return found
