@@ -23,7 +23,7 @@ from bench.analysis.frames import BoolArray, FloatArray
 from bench.analysis.latency import latency_ratio
 from bench.analysis.paired import paired_t
 from bench.analysis.signflip import signflip_p
-from bench.analysis.validity import clopper_pearson, effective_n, wilson
+from bench.analysis.validity import ASSUMED_ICC, clopper_pearson, effective_n, wilson
 from bench.analysis.variance_ratio import variance_ratio
 
 DESIGNS = ((19, 14), (40, 5))
@@ -111,7 +111,7 @@ def simulate_variances(n_runs: int) -> Iterator[Finding]:
 
 def simulate_validity(n_runs: int) -> Iterator[Finding]:
     """Beta-binomial counts: coverage of three intervals where some fail, and with the exact bound where
-    none does (or all do), both as shown and in the worst case that whole articles fail."""
+    none does (or all do): on independent answers, on answers alike at 0.2 (shown), and on articles."""
     for n_articles, n in DESIGNS:
         for i, rate in enumerate(RATES):
             for j, icc in enumerate(ICCS):
@@ -124,6 +124,8 @@ def simulate_validity(n_runs: int) -> Iterator[Finding]:
                 extreme = (total == 0) | (total == n_articles * n)
                 exact = clopper_pearson(total, measured.sum(axis=1), 0.025)
                 worst = clopper_pearson(total / n, np.full(n_runs, n_articles), 0.05)[0]
+                shrunk = n_articles * n / (1 + (n - 1) * ASSUMED_ICC)
+                clustered = clopper_pearson(total * shrunk / (n_articles * n), np.full(n_runs, shrunk), 0.025)
                 candidates = {
                     "wilson": wilson(total / (n_articles * n), effective_n(valid, measured)),
                     "logit_t": logit_t(valid / n),
@@ -139,10 +141,12 @@ def simulate_validity(n_runs: int) -> Iterator[Finding]:
                 for name, (low, high) in candidates.items():
                     inside = (low <= rate) & (rate <= high)
                     at_ends = np.where(extreme, (exact[0] <= rate) & (rate <= exact[1]), inside)
+                    at_clustered = np.where(extreme, (clustered[0] <= rate) & (rate <= clustered[1]), inside)
                     at_worst = np.where(extreme, (worst <= rate) | (total == 0), inside)
                     finding |= {
                         f"{name}_coverage": share(inside, ~extreme),
                         f"{name}_coverage_with_exact": float(at_ends.mean()),
+                        f"{name}_coverage_with_clustered": float(at_clustered.mean()),
                         f"{name}_coverage_with_worst": float(at_worst.mean()),
                         f"{name}_width": float(np.mean((high - low)[~extreme]))
                         if not extreme.all()

@@ -142,7 +142,8 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
 
 
 def _cells(row: dict[str, Any], accuracy: dict[str, Any] | None, difference: tuple[str, str]) -> list[str]:
-    rate, low, high = (100 * row[name] for name in ("valid_rate", "valid_ci_low", "valid_ci_high"))
+    shown = ("valid_rate", "valid_clustered_low", "valid_clustered_high")
+    rate, low, high = (100 * row[name] for name in shown)
     cells = [
         str(row["quant"]),
         str(row["n_samples"] - row["n_failed_measurements"]),

@@ -144,7 +144,7 @@ def _from_gate(answer: GateAnswer) -> Shown:
 def _estimated(
     arm: str, figures: Mapping[str, Any], pair: Mapping[str, Any] | None, data: ReportInput
 ) -> Decision:
-    rate = _shown(figures, "rate", "valid_rate", "valid_ci_low", "valid_ci_high")
+    rate = _shown(figures, "rate", "valid_rate", "valid_clustered_low", "valid_clustered_high")
     questions = {"valid": rate, **_pair_questions(arm, pair or {})}
     reasons = () if pair else (_without_pair(arm, data),)
     return Decision(arm, "", data.baselines.get(arm), questions, figures, None, reasons)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bench.analysis.pairs import PAIR_COLUMNS
 from bench.analysis.tables import build_tables
@@ -201,4 +202,14 @@ def test_one_failure_against_none_has_a_finite_difference_and_error():
     assert (row["valid_difference"], row["valid_difference_se"]) == (0.125, 0.125)
     rates = made["arms"].set_index("arm")
     assert rates["valid_ci_method"].tolist() == ["exact_independent", "beta_binomial_profile"]
+    assert rates["valid_clustered_low"].iloc[1] == rates["valid_ci_low"].iloc[1]
     assert (rates["valid_ci_low"] < rates["valid_rate"]).all()
+
+
+def test_without_failures_the_shown_interval_counts_answers_to_one_article_as_alike():
+    made = tables({"a": [0.1] * 5, "b": [0.2] * 5}, {"a": [0.1] * 5, "b": [0.2] * 5})
+    row = made["arms"].iloc[0]
+    n_eff = 10 / (1 + 4 * 0.2)
+    assert row["valid_clustered_low"] == pytest.approx(stats.beta.ppf(0.025, n_eff, 1))
+    assert row["valid_clustered_high"] == 1.0
+    assert row["valid_worst_low"] < row["valid_clustered_low"] < row["valid_ci_low"]

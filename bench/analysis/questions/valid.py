@@ -24,13 +24,13 @@ from bench.analysis.questions import (
     settle_words,
     t_bounds,
 )
-from bench.analysis.validity import clopper_pearson
+from bench.analysis.validity import ASSUMED_ICC, clopper_pearson
 
 ORDER = 0
 ASKS = "Does it still answer in the required form?"
 UNIT = "rate"
 COMPARES_SCORES = False
-LEAST_ICC = 0.2
+LEAST_ICC = ASSUMED_ICC
 """Failures of one article are never taken to be less alike than this."""
 ICCS = np.array([*np.arange(0.0, 0.5, 0.05), 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 """Correlations whose likelihood is compared."""

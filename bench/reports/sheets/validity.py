@@ -18,8 +18,8 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
         "No failure at all is not 100 %: the worst that is still likely stands beside it.",
     ]
     first = (
-        "arm", "n_articles", "n_samples", "n_valid", "n_failed_measurements", "valid_rate", "valid_ci_low",
-        "valid_ci_high", "valid_worst_low",
+        "arm", "n_articles", "n_samples", "n_valid", "n_failed_measurements", "valid_rate",
+        "valid_clustered_low", "valid_clustered_high", "valid_worst_low",
     )  # fmt: skip
     where = write_table_sheet(
         sheet, data, "arms", notes, first=first, wanted=lambda name: name == "arm" or is_validity(name)
