@@ -14,9 +14,9 @@ for every model and quantization answers/s, tokens/s, peak memory and ratios of
     raw       the batches of `ours` again, with the tokens fixed: nothing but llama_decode
 
 15 answers of 60 tokens to each article; prompts of 1,100 tokens in common and 250 to 350 of their own.
-Every measurement is a process of its own (`engine_methods`); the methods take turns, round after round,
-and each one's best round counts, because other work on the machine only ever slows down. A reference
-loop before every measurement tells how busy the machine was.
+Every measurement is a process of its own (`engine_methods`). Other work on the machine only ever slows
+down, so one that was disturbed is made again, at most twice, and the best counts; how many cores others
+used meanwhile, and the seconds of a fixed reference loop, are told.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -34,10 +35,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 
 from benchmarks.engine_methods import Task
 
 N, FEWER = 15, 5
+MOST_ATTEMPTS, QUIET_CORES = 3, 0.15
+NOT_BUSY = {"idle", "iowait", "guest", "guest_nice"}  # guests are counted as user already
 ROOT = Path(__file__).parents[1]
 TRAINED = ROOT / "models" / "tiny"
 MODELS = ROOT / "models" / "benchmark"
@@ -48,29 +52,29 @@ class Effort(NamedTuple):
     """How much of each is measured: a method's cost per answer does not depend on it."""
 
     n_articles: int
-    """Of `ours`; a third of it of the server, one of `prefix`, and as many answers of N = 5."""
-    n_rounds: int
+    """Of `ours`; the server gets a third of them, `prefix` and `cold` one."""
     repeats: int
-    """Of `ours` and `raw`, in turns, in each round."""
+    """Of the raw limit and `ours`, in turns."""
     n_timed: int
     """Answers of `prefix` that are timed."""
     n_cold: int
     """Answers of `cold`."""
 
 
-EFFORTS = {"tiny": Effort(15, 3, 2, N, 4), "160m": Effort(4, 2, 1, 8, 2), "0.5b": Effort(2, 1, 1, 4, 1)}
+EFFORTS = {"tiny": Effort(15, 3, N, 4), "160m": Effort(2, 2, 4, 1), "0.5b": Effort(1, 1, 3, 1)}
 
 
 def tasks(name: str, path: Path) -> dict[str, Task]:
     """The measurements of one model file, by label."""
     effort = EFFORTS[name]
     task = Task("ours", str(path), effort.n_articles, N, repeats=effort.repeats)
-    prefix = task._replace(method="prefix", n_articles=1, n_timed=effort.n_timed, repeats=1)
-    server = task._replace(method="server", n_articles=max(1, effort.n_articles // 3), repeats=1)
+    prefix = task._replace(method="prefix", n_articles=1, n_timed=effort.n_timed)
+    server = task._replace(method="server", n_articles=max(1, effort.n_articles // 3))
     found = {
         "ours": task,
-        "ours_n5": task._replace(n=FEWER, n_articles=effort.n_articles * N // FEWER),
-        "cold": task._replace(method="cold", n_articles=1, n=effort.n_cold, repeats=1),
+        # the same number of answers: three times as many articles
+        "ours_n5": task._replace(n=FEWER, n_articles=effort.n_articles * N // FEWER, repeats=0),
+        "cold": task._replace(method="cold", n_articles=1, n=effort.n_cold),
     }
     for flash in (False, True):
         suffix = "_flash" if flash else ""
@@ -91,27 +95,43 @@ def measure_model(name: str, quant: str, say: Callable[[str], None]) -> Found:
     trained = TRAINED / f"fine-tuned-{quant}.gguf"
     path = trained if name == "tiny" and trained.is_file() else model_file(MODELS, name, quant)
     found: Found = {"model": name, "quant": quant, "file_bytes": path.stat().st_size}
-    for number in range(EFFORTS[name].n_rounds):
-        for label, task in tasks(name, path).items():
+    for label, task in tasks(name, path).items():
+        for _ in range(MOST_ATTEMPTS):
             result = run_apart(task)
-            say(f"{name} {quant} round {number + 1} {label}: {_said(result)}")
+            say(f"{name} {quant} {label}: {_said(result)}")
             found[label] = better(found.get(label), result)
+            if result["others_cores"] < QUIET_CORES:
+                break
     return found
 
 
 def run_apart(task: Task) -> Found:
-    """One measurement in a fresh process, with the reference loop before it."""
+    """One measurement in a fresh process; the reference loop before it and the others' work meanwhile."""
     loop = reference_loop()
     # what `bench.backends.llama_cpp.native` sets for this engine, for every library here
     environment = {"GOMP_SPINCOUNT": "1000", **os.environ}
     environment.pop("OMP_NUM_THREADS", None)
     command = [sys.executable, "-m", "benchmarks.engine_methods", json.dumps(task._asdict())]
+    began, busy, own = time.perf_counter(), _busy_s(), _children_s()
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
-    if done.returncode != 0:
+    others_s = _busy_s() - busy - (_children_s() - own)
+    told = {"reference_loop_s": loop, "others_cores": others_s / (time.perf_counter() - began)}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]  # servers print too
+    if done.returncode != 0 or not lines:
         last = done.stderr.strip().splitlines()[-1:] or [f"ended with {done.returncode}"]
-        return {"error": last[0][:200], "reference_loop_s": loop}
-    found = [line for line in done.stdout.splitlines() if line.startswith("{")]  # servers print too
-    return {**json.loads(found[-1]), "reference_loop_s": loop}
+        return {"error": last[0][:200], **told}
+    return {**json.loads(lines[-1]), **told}
+
+
+def _busy_s() -> float:
+    """Processor seconds of everybody since the machine started."""
+    times = psutil.cpu_times()._asdict()
+    return float(sum(value for name, value in times.items() if name not in NOT_BUSY))
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def reference_loop() -> float:
@@ -124,7 +144,7 @@ def reference_loop() -> float:
 
 
 def better(old: Found | None, new: Found) -> Found:
-    """The faster of two rounds, and the best that was seen of the raw limit; a failure where both are."""
+    """The faster of two, and the best that was seen of the raw limit; a failure where both are."""
     if old is None or "error" in old:
         return new
     if "error" in new:
@@ -136,7 +156,8 @@ def better(old: Found | None, new: Found) -> Found:
 
 def _said(found: Found) -> str:
     raw = f" (raw {found['raw_answers_per_s']:.2f})" if "raw_answers_per_s" in found else ""
-    return str(found.get("error") or f"{found['answers_per_s']:.2f} answers/s{raw}")
+    rate = found.get("error") or f"{found['answers_per_s']:.2f} answers/s{raw}"
+    return f"{rate}, others {found['others_cores']:.2f} cores"
 
 
 # ---------------------------------------------------------------- telling
@@ -172,7 +193,7 @@ def with_ratios(found: Found) -> Found:
 
 
 COLUMNS = ("cold", "prefix", "server", "ours", "raw", "ours/raw", "x cold", "x prefix", "raw x prefix",
-           "x server", "cost N=15 / N=5", "tokens/s", "MiB ours", "MiB prefix")  # fmt: skip
+           "x server", "cost N=15 / N=5", "tokens/s", "MiB ours", "MiB prefix", "others' cores")  # fmt: skip
 
 
 def table(results: list[Found]) -> str:
@@ -187,6 +208,8 @@ def table(results: list[Found]) -> str:
         cells.append(_cell(found["ours"].get("tokens_per_s", np.nan), 0))
         peaks = [found[label].get("peak_memory_bytes") or np.nan for label in ("ours", prefix)]
         cells += [_cell(peak / 2**20, 0) for peak in peaks]
+        shown = ("ours", "cold", prefix, found["best_server"], "ours_n5")
+        cells.append(_cell(max(found[label]["others_cores"] for label in shown if label in found), 2))
         lines.append(f"| {found['model']} {found['quant']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
