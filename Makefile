@@ -12,7 +12,7 @@ CMAKE_ARGS ?= $(NO_AMX) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_
 CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
 
-.PHONY: help setup demo test lint typecheck unit browser kill benchmarks clean
+.PHONY: help setup demo test lint typecheck unit browser kill benchmarks engine clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,10 @@ kill: setup          ## 50 kill -9 at random moments, resumed each time
 benchmarks: setup    ## what the README claims, measured here
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sweep.py
+
+engine: setup        ## answers per second against every other way, and memory over 10,000 samples; about 30 minutes
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.engine_memory
 
 clean:               ## remove .venv and caches; models, runs and reports stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
