@@ -2,7 +2,7 @@
 
 In: the working folder, and a config where there is one. Out: findings, each with the exact command
 that mends it, and the first thing that a config needs and does not have. It changes nothing and loads
-no model; of the network it reaches the servers that the config names, and no others.
+no model; of the network it reaches the servers that the config and OLLAMA_HOST name, and no others.
 
     bench doctor [--config FILE] [--json]
 """
@@ -118,7 +118,7 @@ def _backends() -> list[Finding]:
             Finding(
                 part="backend",
                 name=name,
-                state="ok" if state.installed else "missing",
+                state="ok" if state.installed and state.reachable is not False else "missing",
                 detail=(state.version or "part of bench") if state.installed else "not installed",
                 remedy=state.remedy,
             )

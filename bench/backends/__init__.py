@@ -43,6 +43,8 @@ class BackendState(NamedTuple):
     """Version of the engine, None where absent."""
     remedy: str | None
     """The exact command that would mend it, None where nothing is wrong."""
+    reachable: bool | None = None
+    """Whether a server answers where one is looked for; None where there is nowhere to look."""
 
 
 @runtime_checkable

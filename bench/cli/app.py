@@ -63,7 +63,6 @@ _MODULES = (
     compare,
     plan,
     train,
-    models,
     import_,
     export,
     validate,
@@ -74,3 +73,4 @@ _MODULES = (
 for _module in _MODULES:
     app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
 app.add_typer(articles.app, name="articles")
+app.add_typer(models.app, name="models")

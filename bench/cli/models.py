@@ -1,13 +1,14 @@
-"""`bench models`: the GGUF files below a folder, with what each one is."""
+"""`bench models`: the GGUF files below a folder, and models made of them elsewhere."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.errors import UsageError
 
@@ -19,6 +20,23 @@ WIDTH = 160
 """Of the table where no terminal tells its own, such as in a pipe."""
 
 
+class _ListByDefault(TyperGroup):
+    """`bench models` and `bench models DIR` mean `bench models list DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the command that goes without saying."""
+        is_said = args and (args[0] in self.commands or args[0] in {"--help", "--show-completion"})
+        return super().parse_args(ctx, args if is_said else ["list", *args])
+
+
+app = typer.Typer(cls=_ListByDefault, help="List model files; make models of them in Ollama, or pull some.")
+
+Host = Annotated[
+    str | None, typer.Option(help="Where Ollama listens, in any form of OLLAMA_HOST; else OLLAMA_HOST.")
+]
+
+
+@app.command("list")
 def command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to look, with all folders in it.")
@@ -38,6 +56,66 @@ def command(
         typer.echo(f"no .gguf files below {folder}; {HOW_TO_GET_SOME}", err=True)
         return
     _print_table(found)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="The tag it gets, e.g. `sentiment:q4_K_M`.")],
+    gguf: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="The file to make it of.")],
+    host: Host = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print the Modelfile on stdout instead; ask no server.")
+    ] = False,
+) -> None:
+    """Make a model in Ollama of a GGUF, and check that its prompts are the file's own."""
+    from bench.backends.ollama import making
+
+    if not gguf.is_file():
+        raise UsageError(f"{gguf}: no such file; name a GGUF, or {HOW_TO_GET_SOME}")
+    recipe = making.recipe(gguf)
+    if only_print:
+        typer.echo(recipe.modelfile, nl=False)
+        return
+    making.create(name, recipe, _address(host), _tell)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="The tag, e.g. `llama3.2:3b-instruct-q8_0`.")], host: Host = None
+) -> None:
+    """Get a model into Ollama from the registry that it knows."""
+    from bench.backends.ollama.library import Library
+
+    Library(_address(host)).pull(name, _tell)
+
+
+@app.command()
+def served(
+    host: Host = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The models as a JSON array on stdout.")] = False,
+) -> None:
+    """List what Ollama has, with the digests a run records."""
+    from bench.backends.ollama.library import Library
+    from bench.safe_text import inert
+
+    tags = Library(_address(host)).tags()
+    if as_json:
+        typer.echo(json.dumps([tag._asdict() for tag in tags], indent=2))
+        return
+    for tag in tags:
+        size = _scaled(tag.size_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+        digest = (tag.digest or "").removeprefix("sha256:")[:12]
+        typer.echo(inert(f"{tag.name}  {tag.quantization_level or '?'}  {size}  {digest}"))
+
+
+def _address(host: str | None) -> str:
+    from bench.backends.ollama.host import address_of, default_address
+
+    return default_address() if host is None else address_of(host, "--host")
+
+
+def _tell(step: str) -> None:
+    typer.echo(step, err=True)
 
 
 def _print_table(found: list[ModelFile]) -> None:

@@ -1,9 +1,15 @@
 """A tiny random model, made once, and sessions on it that are always closed."""
 
+import os
+
 import pytest
 
 from bench import backends
-from tests.backends.asking import llama_spec, sampling
+from bench.backends.ollama.host import default_address
+from bench.backends.ollama.making import create, recipe
+from bench.records import ModelSpec
+from tests.backends.asking import fake_server_spec, llama_spec, sampling
+from tests.backends.loopback import FakeOllama
 from tests.builders import SCHEMA
 from tests.fixtures.llama_server import LlamaServer
 from tests.fixtures.tiny_gguf import make_tiny_gguf
@@ -32,6 +38,25 @@ def tiny_hf(tmp_path_factory):
     from tests.fixtures.tiny_hf import make_tiny_hf, make_tokenizer
 
     return make_tiny_hf(tmp_path_factory.mktemp("models") / "tiny-hf", make_tokenizer())
+
+
+@pytest.fixture
+def fake_ollama():
+    """Ollama's published API on loopback, with long answers that differ by seed."""
+    with FakeOllama(lambda seed: " ".join(f"word{seed * i % 101}" for i in range(30))) as server:
+        yield server
+
+
+@pytest.fixture
+def ollama_arm(request):
+    """An arm with the tiny model on the real server, where one answers at OLLAMA_HOST; else on the fake."""
+    state = backends.get("ollama").state()
+    if "OLLAMA_HOST" not in os.environ or not state.reachable:
+        return fake_server_spec("ollama", request.getfixturevalue("fake_ollama"))
+    made = recipe(request.getfixturevalue("tiny_model"))
+    create("bench-test-tiny", made, default_address(), lambda step: None)
+    given = {"family": "tiny", "variant": "base", "quant": "fp16", "backend": "ollama"}
+    return ModelSpec.model_validate({**given, "ref": "bench-test-tiny"})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ answers; a token is one word here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -144,9 +145,19 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
             self._answer({})
 
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            is_json = "json" in (self.headers.get("Content-Type") or "")
-            self._answer(json.loads(raw) if is_json and raw else {"raw": raw})
+            raw = self._body()
+            is_blob = self.path.startswith("/api/blobs/")
+            self._answer({"raw": raw} if is_blob else json.loads(raw or b"{}"))
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            pieces = []
+            while n_bytes := int(self.rfile.readline(), 16):
+                pieces.append(self.rfile.read(n_bytes))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(pieces)
 
         def _answer(self, body: Json) -> None:
             reply = server.respond(Asked(self.path, body, dict(self.headers.items())))
@@ -205,6 +216,122 @@ class FakeOpenAi(Loopback):
         yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
         yield _event({"choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
+
+
+class FakeOllama(Loopback):
+    """Ollama 0.33 as its published API describes it."""
+
+    version = "0.33.0"
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self.models: dict[str, Json] = {"tiny:latest": {"template": "{{ .Prompt }}", "digest": "ab" * 32}}
+        """What /api/create made, and what was there before."""
+        self.blobs: dict[str, int] = {}
+        self.loaded: dict[str, int] = {}
+        self.renders = lambda messages: "".join(m["content"] for m in messages)
+
+    def is_measured(self, path: str, body: Json) -> bool:
+        options = body.get("options") or {}
+        return path == "/api/chat" and options.get("num_predict") != 1
+
+    def reply(self, path: str, body: Json) -> Reply:
+        if path.startswith("/api/blobs/"):
+            return self._blob(path.removeprefix("/api/blobs/"), body)
+        route = {
+            "/api/version": lambda body: _json({"version": self.version}),
+            "/api/tags": lambda body: _json({"models": [self._listed(name) for name in self.models]}),
+            "/api/ps": self._running,
+            "/api/show": self._show,
+            "/api/chat": self._chat,
+            "/api/create": self._create,
+            "/api/pull": self._pull,
+        }.get(path)
+        return route(body) if route else Reply(404, (b"404 page not found",))
+
+    def _listed(self, name: str) -> Json:
+        details = {"format": "gguf", "family": "llama", "parameter_size": "1.3M", "quantization_level": "F16"}
+        one = {"name": name, "model": name, "modified_at": "2026-01-02T03:04:05Z", "size": 2646016}
+        return {**one, "digest": self.models[name]["digest"], "details": details}
+
+    def _running(self, body: Json) -> Reply:
+        listed = [
+            {**self._listed(name), "context_length": n, "size_vram": 0} for name, n in self.loaded.items()
+        ]
+        return _json({"models": listed})
+
+    def _show(self, body: Json) -> Reply:
+        name = _tag(body["model"])
+        if name not in self.models:
+            return _json({"error": f"model '{body['model']}' not found"}, 404)
+        model = self.models[name]
+        shown = {
+            "modelfile": model.get("modelfile", "FROM /models/blobs/sha256-00\n"),
+            "template": model["template"],
+            "parameters": model.get("parameters", ""),
+            "details": self._listed(name)["details"],
+            "model_info": {
+                "general.architecture": "llama",
+                "llama.context_length": model.get("trained", 131072),
+            },
+            "capabilities": model.get("capabilities", ["completion"]),
+        }
+        return _json(shown)
+
+    def _chat(self, body: Json) -> Reply:
+        name = _tag(body["model"])
+        if name not in self.models:
+            return _json({"error": f"model '{body['model']}' not found"}, 404)
+        if body.get("_debug_render_only"):
+            rendered = {"rendered_template": self.renders(body["messages"])}
+            return _json({"model": name, "_debug_info": rendered})
+        options = body["options"]
+        self.loaded[name] = options["num_ctx"]
+        n_prompt = _n_prompt_tokens(body)
+        if n_prompt > min(options["num_ctx"], self.context_tokens) and not body.get("truncate", True):
+            return _json({"error": "the input length exceeds the context length"}, 400)
+        n_prompt = min(n_prompt, self.cuts_to or n_prompt)
+        limits = {"max_tokens": options["num_predict"], "stop": options["stop"]}
+        text, reason = _cut(self.text_of(options["seed"] if options["temperature"] else 0), limits)
+        counts = {"prompt_eval_count": n_prompt, "eval_count": len(_tokens(text))}
+        times = {"total_duration": 5_000_000_000, "load_duration": 1_000_000_000}
+        end = {"done": True, "done_reason": reason, **times, **{k: v for k, v in counts.items() if v}}
+        if not body.get("stream", True):
+            return _json({"model": name, "message": {"role": "assistant", "content": text}, **end})
+        lines = [{"message": {"role": "assistant", "content": t}, "done": False} for t in _tokens(text)]
+        lines.append({"message": {"role": "assistant", "content": ""}, **end})
+        headers = (("Content-Type", "application/x-ndjson"),)
+        return Reply(200, tuple(json.dumps(x, ensure_ascii=False).encode() + b"\n" for x in lines), headers)
+
+    def _blob(self, digest: str, body: Json) -> Reply:
+        raw = body.get("raw")
+        if raw is None:
+            return Reply(200 if digest in self.blobs else 404)
+        if f"sha256:{hashlib.sha256(raw).hexdigest()}" != digest:
+            return _json({"error": "digest mismatch"}, 400)
+        self.blobs[digest] = len(raw)
+        return Reply(201)
+
+    def _create(self, body: Json) -> Reply:
+        if not all(digest in self.blobs for digest in body["files"].values()):
+            return _json({"error": "blob not found"}, 400)
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        self.models[_tag(body["model"])] = {"template": body.get("template", ""), "digest": digest}
+        return _steps("parsing GGUF", "writing manifest", "success")
+
+    def _pull(self, body: Json) -> Reply:
+        if "missing" in body["model"]:
+            return Reply(200, (b'{"error": "pull model manifest: file does not exist"}\n',))
+        self.models[_tag(body["model"])] = {"template": "", "digest": "cd" * 32}
+        return _steps("pulling manifest", "verifying sha256 digest", "success")
+
+
+def _tag(name: str) -> str:
+    return name if ":" in name else f"{name}:latest"
+
+
+def _steps(*statuses: str) -> Reply:
+    return Reply(200, tuple(json.dumps({"status": status}).encode() + b"\n" for status in statuses))
 
 
 def _event(value: Json) -> bytes:

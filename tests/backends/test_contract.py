@@ -15,6 +15,7 @@ CASES: dict[str, Callable[[pytest.FixtureRequest], ModelSpec]] = {
     "fake": lambda request: builders.spec(),
     "hf": lambda request: hf_spec(request.getfixturevalue("tiny_hf")),
     "llama_cpp": lambda request: llama_spec(request.getfixturevalue("tiny_model")),
+    "ollama": lambda request: request.getfixturevalue("ollama_arm"),
     "openai_api": lambda request: server_spec(request.getfixturevalue("llama_server")),
 }
 """An arm of each backend; fixtures give it a tiny model, or a real server that holds one."""

@@ -10,9 +10,9 @@ from bench.backends import Request, Served
 from bench.errors import BackendError, NoArticlesError
 from tests import builders
 from tests.backends.asking import complete, fake_server_spec, prompt, sampling, texts
-from tests.backends.loopback import FakeOpenAi
+from tests.backends.loopback import FakeOllama, FakeOpenAi
 
-FAKES = {"openai_api": FakeOpenAi}
+FAKES = {"ollama": FakeOllama, "openai_api": FakeOpenAi}
 """A server on loopback that speaks the backend's language."""
 WITHOUT_SERVER = {"fake": "scripted", "llama_cpp": "in this process", "hf": "in this process"}
 """Why a backend is not held to this."""

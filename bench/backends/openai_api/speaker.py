@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from bench.backends._json_end import JsonEnd
 from bench.backends._server.failure import ServerError
+from bench.backends._server.growing import GrowingText
 from bench.backends._server.prompt_size import Yardstick, overflows
 from bench.backends._server.wire import Wire
 from bench.backends.openai_api.body import Bodies
@@ -63,7 +63,7 @@ class OpenAiSpeaker:
         if self._refused(prepared.prompt_tokens) is not None:
             raise ServerError("overflow", "the prompt does not fit", prompt_tokens=prepared.prompt_tokens)
         body = self._bodies.body(prepared.sent, (seed,), streamed=True)
-        text = _Growing(until_json=self._sampling.stop_on_json)
+        text = GrowingText(until_json=self._sampling.stop_on_json)
         reply = StreamedReply()
         async with aclosing(wire.lines(self.url(wire), body)) as lines:
             async for line in lines:
@@ -100,7 +100,7 @@ class OpenAiSpeaker:
 
     async def _streamed(self, wire: Wire, body: dict[str, Any], prepared: Prepared) -> Completion:
         """One answer, timed to its first and its last piece."""
-        reply, text = StreamedReply(), _Growing(until_json=self._sampling.stop_on_json)
+        reply, text = StreamedReply(), GrowingText(until_json=self._sampling.stop_on_json)
         ttft_s = duration_s = None
         began = time.perf_counter()
         async with aclosing(wire.lines(self.url(wire), body)) as lines:
@@ -141,38 +141,3 @@ class OpenAiSpeaker:
         if prompt_tokens is None or not overflows(prompt_tokens, self._sampling):
             return None
         return Completion(stop_reason="context_overflow", prompt_tokens=prompt_tokens)
-
-
-class _Growing:
-    """The text of an answer, up to its first object where it ends there."""
-
-    def __init__(self, *, until_json: bool) -> None:
-        self._pieces: list[str] = []
-        self._end = JsonEnd() if until_json else None
-        self._n_bytes = 0
-        self.is_whole = False
-        """Whether its first object is complete, so that nothing more belongs to it."""
-        self.n_dropped = 0
-        """Pieces that came after that."""
-
-    @property
-    def text(self) -> str:
-        """What came so far."""
-        return "".join(self._pieces)
-
-    def add(self, piece: str) -> str:
-        """Take in the next piece; the part of it that belongs to the answer."""
-        if not piece or self.is_whole:
-            self.n_dropped += bool(piece)
-            return ""
-        if self._end is not None:
-            raw = piece.encode("utf-8", "surrogatepass")
-            place = self._end.add(raw)
-            if place is not None:
-                self.is_whole = True
-                kept = raw[: place - self._n_bytes]
-                self.n_dropped += len(kept) < len(raw)
-                piece = kept.decode("utf-8", "surrogatepass")
-            self._n_bytes += len(raw)
-        self._pieces.append(piece)
-        return piece
