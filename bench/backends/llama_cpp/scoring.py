@@ -39,12 +39,13 @@ def scored(engine: Engine, texts: Sequence[tuple[Tokens, Tokens]]) -> Iterator[S
     engine.make_room(len(prefix) + max(len(p) + len(a) for p, a in texts))
     if len(prefix):
         engine.prefill([(prefix, 0, PREFIX)])
+    n_rows = min(ROWS_AT_ONCE, engine.settings.n_batch)
     for index, (prompt, answer) in enumerate(texts):
         whole = np.concatenate([prompt, answer]).astype(np.int32)
         engine.fork(PREFIX, FIRST_ROW)
         # the last token foretells nothing that is there
-        for start in range(len(prefix), len(whole) - 1, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, len(whole) - 1)
+        for start in range(len(prefix), len(whole) - 1, n_rows):
+            stop = min(start + n_rows, len(whole) - 1)
             logits = engine.prefill_all(whole[start:stop], start, FIRST_ROW)
             following = whole[start + 1 : stop + 1]
             yield Scored(index, logits, following, np.arange(start + 1, stop + 1) >= len(prompt))
