@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from bench import store
-from bench.analysis.frames import ARM_COLUMNS, MEASURED_OF_ARM, SAMPLE_COLUMNS
+from bench.analysis.frames import ARM_COLUMNS, LABEL, MEASURED_OF_ARM, SAMPLE_COLUMNS
 from bench.errors import StorageError
 from bench.identity import match_arm
 from bench.records import AnswerSchema, ArmRecord, Article, Manifest, Outcome
@@ -168,7 +168,7 @@ class ArmReader:
                 if shown[kind] < 2:
                     shown[kind] += 1
                     invalid.append(row)
-        samples = _typed(columns, self.run.manifest).assign(arm=arm)
+        samples = _typed(columns, self.run.manifest, self.schema).assign(arm=arm)
         return ReadSamples(samples, invalid, valid, self._timings(arm, wanted))
 
     def _timings(self, arm: str, wanted: set[str]) -> pd.DataFrame | None:
@@ -176,7 +176,9 @@ class ArmReader:
         for row in self.run.latency_samples(arm):
             if row["article_id"] in wanted:
                 _append(columns, row, self.schema)
-        return _typed(columns, self.run.manifest).assign(arm=arm) if columns["article_id"] else None
+        return (
+            _typed(columns, self.run.manifest, self.schema).assign(arm=arm) if columns["article_id"] else None
+        )
 
 
 def spread(items: Sequence[str], n: int) -> list[str]:
@@ -185,7 +187,7 @@ def spread(items: Sequence[str], n: int) -> list[str]:
 
 
 def _empty_columns() -> dict[str, list[Any]]:
-    return {name: [] for name in SAMPLE_COLUMNS if name != "arm"}
+    return {name: [] for name in (*SAMPLE_COLUMNS, LABEL) if name != "arm"}
 
 
 def _append(columns: dict[str, list[Any]], row: Row, schema: AnswerSchema) -> None:
@@ -200,6 +202,7 @@ def _append(columns: dict[str, list[Any]], row: Row, schema: AnswerSchema) -> No
     columns["outcome"].append(verdict["outcome"])
     columns["valid"].append(valid)
     columns["score"].append(answer.get(schema.score))
+    columns[LABEL].append(schema.label_of(answer) if valid else None)
     columns["confidence"].append(answer.get(schema.confidence))
     columns["duration_s"].append(completion["duration_s"] if alone else None)
     columns["ttft_s"].append(completion["ttft_s"] if alone else None)
@@ -216,12 +219,13 @@ def repeated_share(text: str) -> float | None:
     return 1 - len(set(zip(words, words[1:], words[2:], strict=False))) / n if n > 0 else None
 
 
-def _typed(columns: dict[str, list[Any]], manifest: Manifest) -> pd.DataFrame:
+def _typed(columns: dict[str, list[Any]], manifest: Manifest, schema: AnswerSchema) -> pd.DataFrame:
     """The columns as arrays; None becomes NaN. Categories are the same for every arm."""
     import pandas as pd
 
     kinds: dict[str, Any] = defaultdict(lambda: float)
     kinds["article_id"] = pd.CategoricalDtype(list(manifest.article_ids))
     kinds["outcome"] = pd.CategoricalDtype([outcome.value for outcome in Outcome])
+    kinds[LABEL] = pd.CategoricalDtype(list(schema.label_names))
     kinds.update(iteration="int64", valid=bool)
     return pd.DataFrame({name: pd.Series(values, dtype=kinds[name]) for name, values in columns.items()})

@@ -11,6 +11,7 @@ or writes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from bench.identity import REPEAT_SUFFIX, content_id, normalized_text
 
+SCORE_LABELS = ("negative", "neutral", "positive")
+"""What a score is read as: below, between and above the task's thresholds."""
 SCHEMA_VERSION = 1
 """Version of the files in a run folder; raised when an older reader would misread them."""
 
@@ -146,6 +149,22 @@ class AnswerSchema(Record):
             if field.name == name:
                 return field
         raise KeyError(name)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels an answer can be read as, in their natural order; empty where there are none."""
+        return () if self.score is None or self.label_thresholds is None else SCORE_LABELS
+
+    def label_of(self, answer: Mapping[str, Any]) -> str | None:
+        """The label that a valid answer is read as; None where it is in no category.
+
+        A score is rounded to 10 decimals first, so that 0.05 is not above 0.05 by a rounding error.
+        """
+        if self.score is None or self.label_thresholds is None:
+            return None
+        low, high = self.label_thresholds
+        score = round(answer[self.score], 10)
+        return SCORE_LABELS[0 if score < low else 2 if score > high else 1]
 
     @property
     def score_limits(self) -> tuple[float, float] | None:

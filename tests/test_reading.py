@@ -83,3 +83,19 @@ def test_the_text_of_an_answer_gives_its_length_and_repetition():
 )
 def test_repetition_is_the_share_of_word_triples_seen_before(text, share):
     assert repeated_share(text) == pytest.approx(share)
+
+
+def test_every_valid_answer_is_read_as_a_label_and_no_other():
+    read = read_samples(store.open_run(write_run()), SCHEMA).samples
+    assert list(read["label"].cat.categories) == ["negative", "neutral", "positive"]
+    assert (read["label"].notna() == read["valid"]).all()
+    expected = {True: "positive", False: "negative"}
+    strong = read[read["score"].abs() > 0.05]
+    assert [expected[score > 0] for score in strong["score"]] == strong["label"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("score", "label"), [(0.05, "neutral"), (0.15 - 0.1, "neutral"), (0.06, "positive"), (-1, "negative")]
+)
+def test_a_score_on_a_threshold_is_neutral(score, label):
+    assert SCHEMA.label_of({"sentiment": score}) == label

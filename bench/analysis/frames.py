@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bench.records import SCORE_LABELS
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -33,6 +35,10 @@ SAMPLE_COLUMNS = {
     "repeated_share": "share of its word triples that stood in it before; NaN below three words",
 }
 """Columns of `samples` and what is in them. `timings` has the same columns."""
+
+LABEL = "label"
+"""A further column that `samples` may have: the label the answer was read as, NaN where it is in no
+category. Without it a score is read by the task's thresholds."""
 
 ARM_COLUMNS = {
     "arm": "id of the arm",
@@ -70,7 +76,7 @@ IDENTITY = ("arm", "family", "variant", "quant", "backend", "prompt_style", "out
 GROUP_IDENTITY = ("group", "family", "variant", "backend", "prompt_style", "output")
 """The columns that open every group-level table."""
 
-LABELS = ("negative", "neutral", "positive")
+LABELS = SCORE_LABELS
 """Labels a score is read as, in the order of their codes 0, 1, 2."""
 
 
