@@ -99,7 +99,7 @@ def _print(result: GateResult) -> None:
     )
     for arm in result.arms:
         _print_arm(console, arm)
-    for line in (*verdict_lines(result), *result.notes):
+    for line in (*result.notes, *verdict_lines(result)):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 
@@ -153,12 +153,13 @@ def _value(answer: GateAnswer, name: str) -> str:
 
 def verdict_lines(result: GateResult) -> list[str]:
     """Which arms pass, in which order and at what cost, which do not, and how often this was asked."""
-    passing = sorted((arm for arm in result.arms if arm.verdict == "pass"), key=lambda arm: arm.rank or 0)
-    lines = [f"passes, place {arm.rank}: {arm.arm}{_costs(arm)}" for arm in passing]
-    for verdict in ("measurement_invalid", "fail", "not_enough_data"):
-        found = [arm.arm for arm in result.arms if arm.verdict == verdict]
-        if found:
-            lines.append(f"{WORDS[verdict]}: {', '.join(found)}")
+    from bench.reports.headline import about, headline
+
+    found = headline(result)
+    lines = [f"{WORDS[verdict]}: {', '.join(arms)}" for verdict, arms in found.others]
+    said = [(arm, about(arm)) for arm in found.passing]
+    lines += [f"passes, place {arm.rank}: {arm.arm}{f' ({why})' if why else ''}" for arm, why in said]
+    lines.append(found.summary)
     if result.looks:
         lines.append(f"the gate of this run was read {_times(result.looks)} before")
     if result.looks_at_less_data:
@@ -167,19 +168,6 @@ def verdict_lines(result: GateResult) -> list[str]:
             "pleases makes a wrong pass likelier than 5 %"
         )
     return lines
-
-
-def _costs(arm: GateArm) -> str:
-    said = []
-    if arm.seconds_per_valid is not None:
-        said.append(f"{arm.seconds_per_valid:.2f} s per valid answer")
-    if arm.latency_ratio is not None:
-        said.append(f"{arm.latency_ratio:.2f} times the baseline's seconds")
-    if arm.file_bytes is not None:
-        said.append(f"{arm.file_bytes / 1e6:.1f} MB")
-    if arm.peak_memory_bytes is not None:
-        said.append(f"{arm.peak_memory_bytes / 1e6:.0f} MB of memory")
-    return f" ({', '.join(said)})" if said else ""
 
 
 def _times(n: int) -> str:

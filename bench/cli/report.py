@@ -113,7 +113,7 @@ def print_report(result: ReportResult) -> None:
     narrow = console.width < WIDTH
     for group, members in result.arms.groupby("group", sort=False):
         console.print(_table(result, inert(str(group)), list(members["arm"]), narrow=narrow))
-    for line in (LEGEND, *verdict_lines(result.gate), *result.sentences, *result.notes):
+    for line in (LEGEND, *result.sentences, *result.notes, *verdict_lines(result.gate)):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 

@@ -27,6 +27,13 @@ _MANY = 24
 """With more arms than this only those on a front are named."""
 _MOST_NAMES = 40
 """More names than this would hide each other: then there are none."""
+_BESIDE = (
+    (6, 4, 0.0), (6, -10, 0.0), (-6, 4, 1.0), (-6, -10, 1.0),
+    (8, -3, 0.0), (-8, -3, 1.0), (0, 9, 0.5), (0, -15, 0.5),
+)  # fmt: skip
+"""Where a name may stand: points right of and above its arm, and the share of it that goes to the left."""
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top on paper, in points."""
 
 
 class Point(NamedTuple):
@@ -111,8 +118,10 @@ def _drawn(data: ReportInput, panels: Sequence[tuple[str, list[Point]]], quality
     height = 5.4 + 0.2 * math.ceil(len(groups) / (2 * len(panels)))
     figure = Figure(figsize=(width, height), facecolor="white")
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (label, points) in zip(all_axes, panels, strict=True):
+    named = [
         _draw_panel(axes, label, points, quality, groups)
+        for axes, (label, points) in zip(all_axes, panels, strict=True)
+    ]
     ranked = "one front for all arms" if quality.shared else "one front per group: baselines differ"
     figure.text(0.12 / width, 1 - 0.28 / height, "Quality against cost", fontsize=13, weight="bold")
     said = f"run {data.manifest.run_id}; ringed and joined: nothing is both better and cheaper ({ranked})"
@@ -124,12 +133,15 @@ def _drawn(data: ReportInput, panels: Sequence[tuple[str, list[Point]]], quality
         left=0.75 / width, right=1 - 0.2 / width, top=1 - 0.75 / height, bottom=foot + 0.25 / height,
         wspace=0.22,
     )  # fmt: skip
+    for axes, points in zip(all_axes, named, strict=True):
+        _name(axes, points, groups)
     return figure
 
 
 def _draw_panel(
     axes: Axes, label: str, points: Sequence[Point], quality: Quality, groups: Sequence[tuple[str, ...]]
-) -> None:
+) -> list[Point]:
+    """Points and fronts of one cost; the points that are to be named."""
     fronts = []
     for index, group in enumerate(groups):
         members = [point for point in points if point.place.group == group]
@@ -148,12 +160,6 @@ def _draw_panel(
         axes.plot(x, y, color=colour, linewidth=1.0, alpha=0.6, zorder=2)
         axes.scatter(x, y, s=110, facecolors="none", edgecolors=colour, linewidths=1.2, zorder=2)
     named = points if len(points) <= _MANY else [point for kept, _ in fronts for point in kept]
-    for point in named if len(named) <= _MOST_NAMES else ():
-        axes.annotate(
-            drawable(point.place.quant), (point.cost, point.quality),
-            xytext=(6, 5 if groups.index(point.place.group) % 2 else -9),  # two groups seldom hide each other
-            textcoords="offset points", fontsize=6.5,
-        )  # fmt: skip
     costs = [point.cost for point in points]
     if min(costs) > 0 and max(costs) > 5 * min(costs):
         axes.set_xscale("log")
@@ -166,3 +172,35 @@ def _draw_panel(
     axes.margins(0.08)
     axes.tick_params(labelsize=7.5, which="both")
     axes.grid(visible=True, linewidth=0.4, color="#dddddd", zorder=0)
+    return list(named) if len(named) <= _MOST_NAMES else []
+
+
+def _name(axes: Axes, points: Sequence[Point], groups: Sequence[tuple[str, ...]]) -> None:
+    """Write each point's quantization beside it, where it hides neither a point nor a name if it can.
+
+    The axes must be at their final place: distances are those on paper.
+    """
+    scale = 72 / axes.figure.dpi
+    at = [scale * axes.transData.transform((p.cost, p.quality)) for p in points]
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
+    for point, (x, y) in zip(points, at, strict=True):
+        text = drawable(point.place.quant)
+        width = 4.0 * len(text)
+        boxes = [
+            (x + dx - width * left, y + dy, x + dx + width * (1 - left), y + dy + 7)
+            for dx, dy, left in _BESIDE
+        ]
+        place = min(range(len(boxes)), key=lambda i: sum(_overlap(boxes[i], other) for other in taken))
+        dx, dy, left = _BESIDE[place]
+        taken.append(boxes[place])
+        axes.annotate(
+            text, (point.cost, point.quality), xytext=(dx, dy), textcoords="offset points", fontsize=6.5,
+            ha={0.0: "left", 0.5: "center", 1.0: "right"}[left],
+            color=_COLOURS[groups.index(point.place.group) % len(_COLOURS)],
+        )  # fmt: skip
+
+
+def _overlap(one: Box, other: Box) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(width, 0.0) * max(height, 0.0)

@@ -116,7 +116,10 @@ def test_arms_stand_by_group_with_their_quantizations_in_order(workbook):
 
 def test_without_the_gate_the_decision_shows_intervals_and_no_verdict(workbook):
     sheet = workbook["Decision"]
-    assert column_below(sheet, "Valid answers")[0] == "69.2 % (61.2 % to 77.2 %)"
+    assert (
+        column_below(sheet, "Valid answers")[0]
+        == "69.2\N{NO-BREAK SPACE}% (61.2\N{NO-BREAK SPACE}% to 77.2\N{NO-BREAK SPACE}%)"
+    )
     words = column_below(sheet, "In words")
     assert words[0] == "Compared with model-0/base/fp16@fake."
     assert words[3] == "The baseline of its group."

@@ -45,8 +45,9 @@ def judge(evidence: Evidence) -> pd.DataFrame:
     by_t = np.where(same, mean, bound)
     lower, quantile = 2 * mean - by_t, rows.t_quantile(1 - TAIL, n - 1)
     excess, a, b = excess_by_article(evidence.grid, evidence.a, evidence.b), evidence.a, evidence.b
-    upper = np.fmax(np.fmax(by_t, upper_bound(excess, TAIL)), shift_upper(evidence.grid, a, b, quantile))
-    se = np.where(same, np.nan, rows.divided(by_t - mean, quantile))
+    better = np.fmax(upper_bound(excess, TAIL), shift_upper(evidence.grid, a, b, quantile))
+    upper = np.fmax(by_t, np.minimum(better, 1.0))
+    se = np.where(same, np.nan, rows.divided(upper - mean, quantile))  # of the bound that decides
     p_value = np.fmax(p_at(excess, margin), shift_p(evidence.grid, a, b, margin))
     passes, fails = upper <= margin, lower > margin
     needed = articles_for_bound(evidence, mean, se * np.sqrt(n), margin, n)

@@ -112,7 +112,8 @@ def absolute_rule(differences: FloatArray, n: IntArray, evidence: Evidence) -> R
     upper = upper_bound(differences, TAIL)
     margin = (evidence.margins.variance_abs * evidence.scale) ** 2
     p_value = np.where(sd > 0, p_at(differences, margin), np.nan)
-    needed = articles_for_bound(evidence, mean, sd, margin, n)
+    deciding = rows.divided((upper - mean) * np.sqrt(n), rows.t_quantile(1 - TAIL, n - 1))
+    needed = articles_for_bound(evidence, mean, deciding, margin, n)
     return Rule(mean, lower, upper, margin, p_value, needed)
 
 

@@ -15,7 +15,7 @@ from bench.errors import disk_errors
 from bench.reports import ReportInput
 from bench.reports.page.blocks import Blocks, page_blocks
 from bench.reports.page.markup import escaped, facts, notes
-from bench.reports.page.table import decision_table
+from bench.reports.page.table import decision_table, head
 from bench.store import write_whole
 
 _FOLDER = Path(__file__).parent
@@ -42,6 +42,7 @@ def page_html(data: ReportInput) -> str:
         "style": style,
         "facts": facts(data),
         "notes": notes(data, blocks.note),
+        "headline": head(data),
         "decision": decision_table(data),
         "blocks": _data_blocks(blocks),
         "script": script,

@@ -18,6 +18,7 @@ from bench.reports.decision import (
     in_words,
     question_titles,
 )
+from bench.reports.headline import about, headline
 from bench.reports.page.markup import element, enclosed, escaped
 
 _BREAKABLE = re.compile(r"[^/@\-]+[/@\-]*|[/@\-]+")
@@ -58,6 +59,26 @@ def decision_table(data: ReportInput) -> str:
     )
 
 
+def head(data: ReportInput) -> str:
+    """Which arms may be shipped, how sure that is and what they cost; nothing where none was judged."""
+    if data.gate is None:
+        return ""
+    found = headline(data.gate)
+    items = [
+        enclosed("li", enclosed("strong", _breakable(arm.arm)) + element("small", about(arm)))
+        for arm in found.passing
+    ]
+    others = [
+        enclosed("p", _word(verdict) + ", ".join(_breakable(arm) for arm in arms))
+        for verdict, arms in found.others
+    ]
+    title = element("h2", "Which arm may I ship?", id="answer-title")
+    summary = element("p", found.summary, class_="summary")
+    listed = enclosed("ol", "".join(items)) if items else ""
+    inside = title + summary + listed + "".join(others)
+    return enclosed("section", inside, class_="answer-box", aria_labelledby="answer-title")
+
+
 def _row(
     row: Decision,
     place: int | None,
@@ -84,8 +105,12 @@ def _row(
 def _arm_cell(row: Decision) -> str:
     against = element("small", f"against {row.baseline}") if row.baseline else ""
     said = "" if row.verdict else "".join(element("small", reason) for reason in row.reasons)
-    name = "<wbr>".join(escaped(part) for part in _BREAKABLE.findall(row.arm))
-    return enclosed("span", name) + against + said
+    return enclosed("span", _breakable(row.arm)) + against + said
+
+
+def _breakable(arm: str) -> str:
+    """An arm's name as markup in which a line may break after its separators."""
+    return "<wbr>".join(escaped(part) for part in _BREAKABLE.findall(arm))
 
 
 def _verdict_cell(row: Decision) -> str:
@@ -106,4 +131,8 @@ def _question(shown: Shown | None) -> str:
         return element("span", "–")
     word = _word(shown.verdict) if shown.verdict else ""
     reason = element("small", shown.reason) if shown.reason else ""
-    return word + element("span", in_words(shown)) + reason
+    if reason and shown.verdict == "pass":  # the numbers say it; why is there for who asks
+        reason = enclosed("details", element("summary", "why") + reason)
+    interval, _, margin = in_words(shown).partition("; ")
+    allowed = element("span", margin, class_="margin") if margin else ""
+    return word + element("span", interval) + allowed + reason

@@ -8,6 +8,7 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
+from bench.records import GateResult
 from bench.reports import ReportInput
 from bench.reports.columns import MEGABYTES, SECONDS, Column
 from bench.reports.decision import (
@@ -23,11 +24,14 @@ from bench.reports.decision import (
     looked,
     question_titles,
 )
+from bench.reports.headline import about, headline
 from bench.reports.layout import STRONG_FONT, TableRange, heading, put, write_frame
 from bench.reports.scale import score_limits
 
 TITLE = "Decision"
 ORDER = 10
+MOST_PLACES = 5
+"""Arms that are named above the table."""
 
 _COSTS = {
     "seconds_per_valid": Column("Time per valid answer (s)", SECONDS),
@@ -109,11 +113,20 @@ def _reading(data: ReportInput) -> list[str]:
             "An interval around no difference shows no difference; it does not show that there is none.",
         ]
     return [
+        *_head(data.gate),
         "Bounds are one-sided, 95 %. "
         + " ".join(f"{QUESTIONS.get(name, name)}: {text}" for name, text in data.gate.asked.items()),
         *data.gate.notes,
         *looked(data.gate),
     ]
+
+
+def _head(gate: GateResult) -> list[str]:
+    """Which arms may be shipped, how sure that is and what they cost."""
+    found = headline(gate)
+    lines = [f"Place {arm.rank}: {arm.arm}: {about(arm)}" for arm in found.passing[:MOST_PLACES]]
+    more = len(found.passing) - MOST_PLACES
+    return [found.summary, *lines, *([f"... and {more} more below."] if more > 0 else [])]
 
 
 def _row(row: Decision) -> dict[str, Any]:
