@@ -63,7 +63,7 @@ def cell_picture(view: View, data: ReportInput) -> Picture:
         unit=view.measure.unit,
         colours=view.measure.colours,
         scale=view.scale,
-        digits=view.measure.digits,
+        digits=view.digits,
         grid=view.grid,
         rows=[labels.get(article) or drawable(article) for article in view.articles],
         arms=view.places,

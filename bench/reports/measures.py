@@ -7,6 +7,7 @@ one slow or erratic arm would flatten becomes logarithmic, and its note says so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -24,6 +25,8 @@ Grid = npt.NDArray[np.float64]
 
 FLATTENED = 5.0
 """A largest value so many times the median flattens a linear scale."""
+MOST_DIGITS = 5
+"""Decimals beyond which a cell would hold little else."""
 DECADES = 1e3
 """A logarithmic scale spans at most this ratio."""
 
@@ -89,6 +92,13 @@ class View(NamedTuple):
     means: list[float]
     """The arms' own figures; NaN where undefined."""
     scale: Scale
+
+    @property
+    def digits(self) -> int:
+        """Decimals to show: the measure's own, or as many as its largest value needs for two figures."""
+        if self.measure.limits != "positive" or not 0 < self.scale.high < 1:
+            return self.measure.digits
+        return min(MOST_DIGITS, max(self.measure.digits, 1 - math.floor(math.log10(self.scale.high))))
 
 
 def views(data: ReportInput) -> Iterator[View]:

@@ -134,7 +134,7 @@ def _measure(view: View, data: ReportInput, order: Mapping[str, int]) -> dict[st
         "name": measure.name,
         "title": measure.title,
         "unit": measure.unit,
-        "digits": measure.digits,
+        "digits": view.digits,
         "scale": [view.scale.low, view.scale.high, view.scale.log],
         "note": view.scale.note,
         "colours": _colours(measure.colours),
