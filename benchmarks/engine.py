@@ -15,8 +15,8 @@ for every model and quantization answers/s, tokens/s, peak memory and ratios of
 
 15 answers of 60 tokens to each article; prompts of 1,100 tokens in common and 250 to 350 of their own.
 Every measurement is a process of its own (`engine_methods`). Other work on the machine only ever slows
-down, so one that was disturbed is made again, at most twice, and the best counts; how many cores others
-used meanwhile, and the seconds of a fixed reference loop, are told.
+down, so one that was disturbed is made again (`--attempts`, 3 in all), and the best counts; how many
+cores others used meanwhile, and the seconds of a fixed reference loop, are told.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ import psutil
 from benchmarks.engine_methods import Task
 
 N, FEWER = 15, 5
-MOST_ATTEMPTS, QUIET_CORES = 3, 0.15
+QUIET_CORES = 0.15
 NOT_BUSY = {"idle", "iowait", "guest", "guest_nice"}  # guests are counted as user already
 ROOT = Path(__file__).parents[1]
 TRAINED = ROOT / "models" / "tiny"
@@ -88,15 +88,15 @@ def tasks(name: str, path: Path) -> dict[str, Task]:
 # ---------------------------------------------------------------- measuring
 
 
-def measure_model(name: str, quant: str, say: Callable[[str], None]) -> Found:
-    """Everything about one model file."""
+def measure_model(name: str, quant: str, attempts: int, say: Callable[[str], None]) -> Found:
+    """Everything about one model file; what others disturbed is measured at most `attempts` times."""
     from benchmarks.engine_models import model_file
 
     trained = TRAINED / f"fine-tuned-{quant}.gguf"
     path = trained if name == "tiny" and trained.is_file() else model_file(MODELS, name, quant)
     found: Found = {"model": name, "quant": quant, "file_bytes": path.stat().st_size}
     for label, task in tasks(name, path).items():
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(attempts):
             result = run_apart(task)
             say(f"{name} {quant} {label}: {_said(result)}")
             found[label] = better(found.get(label), result)
@@ -226,10 +226,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(EFFORTS), choices=list(EFFORTS))
     parser.add_argument("--quants", nargs="+", default=["q4_K_M", "q8_0", "fp16"])
     parser.add_argument("--json", action="store_true", help="everything measured, instead of the table")
+    parser.add_argument("--attempts", type=int, default=3, help="of a measurement that others disturb")
     options = parser.parse_args()
     began = time.perf_counter()
     results = [
-        measure_model(name, quant, lambda line: print(line, file=sys.stderr))
+        measure_model(name, quant, options.attempts, lambda line: print(line, file=sys.stderr))
         for name in options.models
         for quant in options.quants
     ]
