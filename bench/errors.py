@@ -18,7 +18,8 @@ It does not print and does not exit: `bench.cli` does both, in one place.
     `-- ApprovalError           12  approval missing or stale
 
 Codes without an exception: 0 ok, 1 the gate says fail, 13 `bench validate --check` found invalid
-text, 70 a crash of ours (with its traceback), 130 interrupted.
+text, 14 `bench models parity` found a quantization between two arms, 15 it found more than that, 70 a
+crash of ours (with its traceback), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from contextlib import contextmanager
 EXIT_OK = 0
 EXIT_GATE_FAIL = 1
 EXIT_TEXT_NOT_VALID = 13
+EXIT_ARMS_QUANTIZED = 14
+EXIT_ARMS_DIFFER = 15
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,6 +72,9 @@ def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = Non
     _need_extra()
     spin_briefly()
     from bench.training.display import Silent
+
+    # peft imports bitsandbytes, which says at once that it found no kernel of the hub's
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     from bench.training.pipeline import run
     from bench.training.recipe import load_recipe
 

@@ -14,7 +14,17 @@ SERVICES = {"config", "openmp", "plugins", "provenance", "store", "validation"}
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
 JOINERS |= {"arm_names", "gate", "gate_evidence", "gate_reading", "approval", "compare"}
-JOINERS |= {"width", "latency", "fidelity", "reading", "seed_names", "seed_layout", "seed_export", "plan"}
+JOINERS |= {
+    "width",
+    "latency",
+    "fidelity",
+    "reading",
+    "seed_names",
+    "seed_layout",
+    "seed_export",
+    "plan",
+    "parity",
+}
 JOINERS |= {"seed_reading", "seed_comparisons"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {

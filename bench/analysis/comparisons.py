@@ -36,11 +36,11 @@ class Comparison(NamedTuple):
     """One pair of arms, A minus B."""
 
     kind: str
-    """`quantization`, `fine_tuning`, `custom` or `aa`."""
+    """`quantization`, `fine_tuning`, `engine`, `custom` or `aa`."""
     arm_a: str
     arm_b: str
     note: str = ""
-    """What a reader must know: differing prompt styles."""
+    """What a reader must know: differing prompt styles, differing engines."""
 
 
 def arms_of(frame: pd.DataFrame) -> list[Arm]:
@@ -80,8 +80,8 @@ def baseline_arms(frame: pd.DataFrame, baseline: str | None = None) -> dict[str,
 def make_comparisons(
     frame: pd.DataFrame, configured: Sequence[tuple[str, str]], baseline: str | None = None
 ) -> list[Comparison]:
-    """All comparisons: quantizations, fine-tuning, each A/A arm against the arm it repeats, then the
-    configured ones that are none of these.
+    """All comparisons: quantizations, fine-tuning, each A/A arm against the arm it repeats, the same model
+    and quantization on two engines, then the configured ones that are none of these.
 
     A pair is there once: the configured orientation wins, the automatic kind stays. ValueError for a
     configured arm that is not in the frame or that is compared with itself (callers resolve short
@@ -94,7 +94,12 @@ def make_comparisons(
             raise ValueError(f"cannot compare {a!r} with {b!r}")
     order = {frozenset(pair): pair for pair in configured}
     made: dict[frozenset[str], Comparison] = {}
-    for kind, a, b in [*_quantizations(arms, baseline), *_fine_tunings(arms), *_repeats(arms)]:
+    for kind, a, b in [
+        *_quantizations(arms, baseline),
+        *_fine_tunings(arms),
+        *_repeats(arms),
+        *_engines(arms),
+    ]:
         key = frozenset((a, b))
         made.setdefault(key, _comparison(kind, order.get(key, (a, b)), by_id))
     for key, pair in order.items():
@@ -103,9 +108,26 @@ def make_comparisons(
 
 
 def _comparison(kind: str, pair: tuple[str, str], by_id: dict[str, Arm]) -> Comparison:
-    style_a, style_b = (by_id[arm].prompt_style for arm in pair)
-    note = f"prompt styles differ, {style_a} against {style_b}: models and prompts are compared together"
-    return Comparison(kind, pair[0], pair[1], "" if style_a == style_b else note)
+    a, b = (by_id[arm] for arm in pair)
+    notes = []
+    if a.prompt_style != b.prompt_style:
+        styles = f"{a.prompt_style} against {b.prompt_style}"
+        notes.append(f"prompt styles differ, {styles}: models and prompts are compared together")
+    if a.backend != b.backend:
+        engines = f"{a.backend} against {b.backend}"
+        notes.append(f"engines differ, {engines}: models and engines are compared together")
+    return Comparison(kind, a.arm, b.arm, "; ".join(notes))
+
+
+def _engines(arms: Sequence[Arm]) -> Iterator[tuple[str, str, str]]:
+    """The same model, quantization, prompts and output on two engines; the earlier backend is B."""
+    lines: dict[tuple[str, ...], list[Arm]] = defaultdict(list)
+    for arm in arms:
+        if not arm.repeat_of:
+            lines[arm.family, arm.variant, arm.quant, arm.prompt_style, arm.output].append(arm)
+    for line in lines.values():
+        pairs = ((a, b) for i, a in enumerate(line) for b in line[i + 1 :])
+        yield from (("engine", b.arm, a.arm) for a, b in pairs if a.backend != b.backend)
 
 
 def _quantizations(arms: Sequence[Arm], baseline: str | None) -> Iterator[tuple[str, str, str]]:

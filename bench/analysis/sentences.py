@@ -36,8 +36,10 @@ def group_sentences(pairs: pd.DataFrame, arms: pd.DataFrame, baseline: str | Non
     for row in records(pairs[pairs["kind"] != "quantization"]):
         a, b = quant[row["arm_a"]], quant[row["arm_b"]]
         styles = " (their prompt styles differ)" if "styles differ" in row["note"] else ""
+        engines = " (across engines)" if "engines differ" in row["note"] else ""
         repeated = " (the same model, repeated)" if row["kind"] == "aa" else ""
-        of_groups = others.setdefault((group[row["arm_a"]], group[row["arm_b"]] + styles + repeated), [])
+        about = styles + engines + repeated
+        of_groups = others.setdefault((group[row["arm_a"]], group[row["arm_b"]] + about), [])
         of_groups.append(f"{a if a == b else f'{a} against {b}'} {finding(row)}")
     made += [f"{a} against {b}, mean score: {'; '.join(said)}." for (a, b), said in others.items()]
     return made

@@ -72,5 +72,6 @@ _MODULES = (
 )
 for _module in _MODULES:
     app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
+app.add_typer(models.app, name="models")
 app.add_typer(articles.app, name="articles")
 app.add_typer(models.app, name="models")

@@ -1,4 +1,4 @@
-"""`bench models`: the GGUF files below a folder, and models made of them elsewhere."""
+"""`bench models`: the GGUF files below a folder, models made of them, whether two arms are one model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bench.errors import UsageError
+from bench.errors import EXIT_ARMS_DIFFER, EXIT_ARMS_QUANTIZED, UsageError
 
 if TYPE_CHECKING:
     from bench.backends.llama_cpp.catalogue import ModelFile
+    from bench.parity import ArmParity
 
 HOW_TO_GET_SOME = "`bench train --preset tiny` makes the embedded ones in models/tiny"
 WIDTH = 160
 """Of the table where no terminal tells its own, such as in a pipe."""
+
+RUNS = Path("sentiments")
 
 
 class _ListByDefault(TyperGroup):
@@ -29,7 +32,9 @@ class _ListByDefault(TyperGroup):
         return super().parse_args(ctx, args if is_said else ["list", *args])
 
 
-app = typer.Typer(cls=_ListByDefault, help="List model files; make models of them in Ollama, or pull some.")
+app = typer.Typer(
+    cls=_ListByDefault, help="List model files, hold two arms against each other, make models in Ollama."
+)
 
 Host = Annotated[
     str | None, typer.Option(help="Where Ollama listens, in any form of OLLAMA_HOST; else OLLAMA_HOST.")
@@ -164,3 +169,51 @@ def _scaled(number: int | None, step: int, units: tuple[str, ...]) -> str:
     while value >= step and place < len(units) - 1:
         value, place = value / step, place + 1
     return f"{value:.1f} {units[place]}".strip() if place else f"{number} {units[0]}".strip()
+
+
+@app.command()
+def parity(
+    arm_a: Annotated[str, typer.Argument(help="An arm, in full or in a unique shorter form.")],
+    arm_b: Annotated[str, typer.Argument(help="The arm that should be the same model.")],
+    config: Annotated[Path, typer.Option("--config", "-c", help="The config file.")] = Path("config.yaml"),
+    run: Annotated[str | None, typer.Option(help="Take arms and articles of this run instead.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Tell a damaged export from a quantization: prompts, tokens, stop tokens, first probabilities."""
+    from bench.parity import Verdict, parity_of_config, parity_of_run
+    from bench.store import find_run
+
+    if run is None:
+        found = parity_of_config(config, arm_a, arm_b)
+    else:
+        found = parity_of_run(find_run(RUNS, run), arm_a, arm_b)
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+    else:
+        _print_parity(found)
+    if found.verdict is not Verdict.SAME:
+        raise typer.Exit(EXIT_ARMS_QUANTIZED if found.verdict is Verdict.QUANTIZATION else EXIT_ARMS_DIFFER)
+
+
+def _print_parity(found: ArmParity) -> None:
+    from bench.safe_text import inert
+
+    typer.echo(inert(f"A  {found.arm_a}\nB  {found.arm_b}\n"))
+    for check in found.checks:
+        if check.n_compared == 0:
+            said = "not told by both engines"
+        elif check.n_equal is None:
+            said = (
+                f"{_nats(found.logprob_mean)} apart on average, at most {_nats(found.logprob_max)}; "
+                f"same first choice on {found.top1_agreement or 0:.0%} of {check.n_compared} prompts"
+            )
+        else:
+            said = "equal" if check.n_equal == check.n_compared else "DIFFER"
+            said += "" if check.name == "stop" else f" on {check.n_equal} of {check.n_compared} prompts"
+        more = f"; {check.difference}" if check.difference else ""
+        typer.echo(inert(f"{check.name:10}{said}{more}"))
+    typer.echo(inert(f"\n{found.verdict}: {found.reason}"))
+
+
+def _nats(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f} nats"

@@ -272,6 +272,9 @@ class _Pipeline:
         model.config.dtype = torch.float16
         model.config.name_or_path = ""  # where it was loaded from is no property of the model
         write_whole(folder / "config.json", model.config.to_json_string(use_diff=False).encode())
+        # llama.cpp ends an answer at either token, going by their names; transformers has to be told
+        ends = {"eos_token_id": [self._encoder().end_of_turn, self._encoder().end_of_text]}
+        write_whole(folder / "generation_config.json", json.dumps(ends).encode())
         for path in sorted((self.folder / "tokenizer").iterdir()):
             write_whole(folder / path.name, path.read_bytes())
         return [p for p in sorted(folder.iterdir()) if p.suffix != ".partial"]

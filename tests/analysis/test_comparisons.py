@@ -119,3 +119,31 @@ def test_a_repeat_of_the_baseline_is_not_a_second_baseline():
 
 def test_a_repeat_of_an_arm_that_is_not_there_is_compared_with_nothing():
     assert make_comparisons(arm_rows({"arm": "again", "repeat_of": "gone"}), []) == []
+
+
+def engines(*named: tuple[str, str], **fields: str) -> pd.DataFrame:
+    """Arms (quant, backend) of one model."""
+    return arm_rows(
+        *(
+            {"arm": f"{quant}@{backend}", "quant": quant, "backend": backend, "group": backend, **fields}
+            for quant, backend in named
+        )
+    )
+
+
+def test_the_same_quantization_on_two_engines_is_compared_and_said():
+    (made,) = make_comparisons(engines(("fp16", "llama_cpp"), ("fp16", "hf"), ("fp32", "openai_api")), [])
+    assert (made.kind, made.arm_a, made.arm_b) == ("engine", "fp16@hf", "fp16@llama_cpp")
+    assert made.note.startswith("engines differ, hf against llama_cpp")
+
+
+def test_a_configured_pair_across_engines_is_said():
+    frame = engines(("fp16", "llama_cpp"), ("nf4", "hf"))
+    (made,) = make_comparisons(frame, [("nf4@hf", "fp16@llama_cpp")])
+    assert made.kind == "custom"
+    assert "engines differ" in made.note
+
+
+def test_other_families_and_variants_are_not_compared_across_engines():
+    frame = pd.concat([engines(("fp16", "hf")), engines(("fp16", "llama_cpp"), variant="tuned")])
+    assert make_comparisons(frame.reset_index(drop=True), []) == []

@@ -7,6 +7,7 @@ warns; here that is a refusal. No code of a model's own is ever run, and no kern
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
 import warnings
@@ -169,6 +170,8 @@ def load_bitsandbytes() -> Any:
 
 def _with_adapter(model: Any, adapter: AdapterFiles, *, merge: bool, shown: str) -> Any:
     """The model with the adapter in its layers, or merged into its weights."""
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        load_bitsandbytes()  # peft imports it too
     import peft
 
     wrong = f"{adapter.folder}: does not fit {shown}"

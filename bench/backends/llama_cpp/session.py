@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.backends import Answer, Request
+from bench.backends import Answer, Request, TokenProbability
 from bench.backends._answer_text import AnswerText
 from bench.backends._chat_template import ChatTemplate, TemplateError
 from bench.backends._memory import PeakMemory
 from bench.backends.llama_cpp.engine import Engine, EngineError
 from bench.backends.llama_cpp.sampler import row_sampler
-from bench.backends.llama_cpp.schedule import Finished, Scheduler, Speed, Work
+from bench.backends.llama_cpp.schedule import PROMPT, Finished, Scheduler, Speed, Work
 from bench.backends.llama_cpp.scoring import Scored, scored
 from bench.errors import BackendError, NoArticlesError
 from bench.records import Completion, LoadedModel, Prompt, Sampling, TokenSpeed
@@ -142,6 +142,35 @@ class LlamaCppSession:
             yield from scored(engine, [(np.array(p, np.int32), np.array(a, np.int32)) for p, a in tokens])
         except EngineError as error:
             raise BackendError(str(error)) from error
+
+    def rendered(self, prompt: Prompt) -> str:
+        """The conversation as the text the model reads."""
+        return self._opened().template.render_prompt(prompt)
+
+    def token_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """That text as tokens, with what the engine puts before it."""
+        return tuple(self._prompt_tokens(prompt))
+
+    def stop_tokens(self) -> dict[int, str]:
+        """The tokens that end an answer, with their texts."""
+        vocabulary = self._opened().engine.vocabulary
+        return {token: vocabulary.text_of(token) for token in np.flatnonzero(vocabulary.end_mask()).tolist()}
+
+    def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...]:
+        """The k likeliest first tokens of an answer, likeliest first."""
+        engine, tokens = self._opened().engine, np.array(self._prompt_tokens(prompt), np.int32)
+        engine.make_room(len(tokens))
+        try:
+            logits = engine.prefill([(tokens, 0, PROMPT)])[0].astype(np.float64)
+        except EngineError as error:
+            raise BackendError(str(error)) from error
+        finally:
+            engine.clear()
+        logits -= logits.max()
+        logits -= np.log(np.exp(logits).sum())
+        likeliest = np.argsort(-logits, kind="stable")[:k].tolist()
+        name = engine.vocabulary.text_of
+        return tuple(TokenProbability(token, name(token), float(logits[token])) for token in likeliest)
 
     def close(self) -> None:
         """Free the model. Closing twice does nothing."""
