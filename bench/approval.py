@@ -112,7 +112,8 @@ def approve(
                 f"run {result.run_id} has no {what} to review; make them: bench report {result.run_id}"
             )
     verdict = next(found.verdict for found in result.arms if found.arm == approved)
-    given = Approval(arm=approved, by=by, note=note, at=datetime.now(UTC), verdict=verdict, reviewed=seen)
+    name = " ".join(by.split())  # a line of its own would pass for another message
+    given = Approval(arm=approved, by=name, note=note, at=datetime.now(UTC), verdict=verdict, reviewed=seen)
     before = [a for a in read_approvals(folders).approvals if a.arm != approved]
     whole = Approvals(run_id=result.run_id, approvals=(*before, given))
     store.write_whole(folders.report / APPROVAL, whole.model_dump_json(indent=2).encode("utf-8") + b"\n")

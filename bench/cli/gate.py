@@ -78,11 +78,12 @@ def command(
         from bench.approval import folders_of
         from bench.approval import require_approval as required
         from bench.gate import candidates
+        from bench.safe_text import inert
 
         folders = folders_of(folder, REPORTS, HEATMAPS)
         names = [found.arm for found in candidates(result.arms) or result.arms] if arm else []
         for given in required(folders, names, settings, baseline):
-            typer.echo(f"{given.arm}: approved by {given.by}, {given.at:%Y-%m-%d}", err=True)
+            typer.echo(inert(f"{given.arm}: approved by {given.by}, {given.at:%Y-%m-%d}"), err=True)
     raise typer.Exit(result.exit_code)
 
 
@@ -159,7 +160,6 @@ def verdict_lines(result: GateResult) -> list[str]:
     lines = [f"{WORDS[verdict]}: {', '.join(arms)}" for verdict, arms in found.others]
     said = [(arm, about(arm)) for arm in found.passing]
     lines += [f"passes, place {arm.rank}: {arm.arm}{f' ({why})' if why else ''}" for arm, why in said]
-    lines.append(found.summary)
     if result.looks:
         lines.append(f"the gate of this run was read {_times(result.looks)} before")
     if result.looks_at_less_data:
@@ -167,7 +167,7 @@ def verdict_lines(result: GateResult) -> list[str]:
             f"{_times(result.looks_at_less_data)} of these with fewer samples: adding data until the verdict "
             "pleases makes a wrong pass likelier than 5 %"
         )
-    return lines
+    return [*lines, found.summary]
 
 
 def _times(n: int) -> str:

@@ -10,13 +10,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from bench import store
-from bench.errors import disk_errors
+from bench.errors import UsageError, disk_errors
 from bench.records import GateArm, GateResult
 from bench.safe_text import inert
 
 
 def write_junit(path: Path, result: GateResult) -> None:
-    """Write the file, all or nothing; its folder is made."""
+    """Write the file, all or nothing; its folder is made. UsageError where the path is a folder."""
+    if path.is_dir():
+        raise UsageError(f"--junit {path}: this is a folder; give a file")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     store.write_whole(path, junit_bytes(result))

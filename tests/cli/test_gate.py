@@ -78,3 +78,16 @@ def test_runs_that_asked_otherwise_end_with_2(good):
     done = bench("compare", "r", "s")
     assert done.returncode == 2
     assert "sampling temperature: 0.2 against 1.0" in done.stderr
+
+
+def test_a_name_that_controls_terminals_arrives_as_text_on_one_line(good):
+    assert bench("report", "r", "--only", "csv,png").returncode == 0
+    assert bench("approve", "r", "--arm", "q8_0", "--by", "\x1b[31mEve\n[/b]", "--note", "x").returncode == 0
+    done = bench("gate", "--require-approval", "--arm", "*q8*")
+    assert "approved by \\x1b[31mEve [/b], " in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_folder_is_no_junit_file(good):
+    done = bench("gate", "--junit", ".")
+    assert (done.returncode, done.stderr) == (2, "error: --junit .: this is a folder; give a file\n")

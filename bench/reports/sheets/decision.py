@@ -70,7 +70,10 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     hidden = ["verdict"] if data.gate is None else []
     hidden += [name for name in _COSTS if frame[name].isna().all()]
     frame = frame.drop(columns=hidden)
-    row = heading(sheet, f"Decision on run {data.manifest.run_id}", _notes(data))
+    head = _head(data.gate) if data.gate else []
+    row = heading(sheet, f"Decision on run {data.manifest.run_id}", [*head, *_notes(data)])
+    for place in range(len(head)):
+        sheet.cell(2 + place, 1).font = STRONG_FONT
     titles = {name: Column(title, "@") for name, title in question_titles(data).items()}
     where = write_frame(sheet, frame, row, columns=_COLUMNS | titles, widths=_WIDTHS)
     if data.gate is not None:
@@ -113,7 +116,6 @@ def _reading(data: ReportInput) -> list[str]:
             "An interval around no difference shows no difference; it does not show that there is none.",
         ]
     return [
-        *_head(data.gate),
         "Bounds are one-sided, 95 %. "
         + " ".join(f"{QUESTIONS.get(name, name)}: {text}" for name, text in data.gate.asked.items()),
         *data.gate.notes,
@@ -144,7 +146,7 @@ def _cell(shown: Shown) -> str:
 def _words(row: Decision) -> str:
     said = [f"Compared with {row.baseline}."] if row.baseline else []
     said += [f"Place {row.rank} among the arms that pass."] if row.rank else []
-    said += row.reasons
+    said += [f"{reason.removesuffix('.')}." for reason in row.reasons]
     failed = defined(row.figures.get("n_failed_measurements"))
     said += [f"{failed:.0f} measurements failed."] if failed else []
     return " ".join(said)
