@@ -7,21 +7,18 @@ and `heatmaps/` are too.
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from bench import yaml_file
 from bench.errors import ConfigError, UsageError
 from bench.identity import match_arm
 from bench.records import ModelSpec, Name, Output, Record, Sampling, Style, Text
-
-MAX_ERRORS_SHOWN = 8
-MAX_ALIASES = 20  # nested aliases grow exponentially; so few cannot
+from bench.yaml_file import Location
 
 
 class CompanyConfig(Record):
@@ -277,106 +274,12 @@ def load_config(path: Path) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
-    data, lines = _parse(text, path)
-    try:
-        # through JSON, because strict mode then takes a list for a tuple and still no text for a number
-        return Config.model_validate_json(json.dumps(data, default=str), strict=True)
-    except ValidationError as error:
-        raise ConfigError(_explain(error, data, lines, path)) from error
-
-
-Location = tuple[str | int, ...]
-
-
-def _parse(text: str, path: Path) -> tuple[Any, dict[Location, int]]:
-    """The plain data of a YAML text and the line (from 1) of each key and item."""
-    try:
-        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
-        if aliases > MAX_ALIASES:
-            raise ConfigError(f"{path}: {aliases} YAML aliases; at most {MAX_ALIASES} are read")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: dict[Location, int] = {}
-        if root is None:
-            raise ConfigError(f"{path}: the file is empty; `bench init` writes a commented one")
-        _walk(root, (), lines, path)
-        return yaml.safe_load(text), lines
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: not YAML: {' '.join(problem.split())}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: a value cannot be read: {error}") from error
-
-
-def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], path: Path) -> None:
-    lines.setdefault(location, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
-            if key in seen:
-                raise ConfigError(
-                    f"{path}:{line}: {key!r} is there twice; it was first set in line {seen[key]}"
-                )
-            seen[key] = line
-            lines[(*location, key)] = line
-            _walk(value_node, (*location, key), lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for place, item in enumerate(node.value):
-            _walk(item, (*location, place), lines, path)
-
-
-def _explain(error: ValidationError, data: Any, lines: dict[Location, int], path: Path) -> str:
-    problems = error.errors(include_url=False)
-    shown = [_explain_one(dict(problem), data, lines, path) for problem in problems[:MAX_ERRORS_SHOWN]]
-    if len(problems) > MAX_ERRORS_SHOWN:
-        shown.append(f"... and {len(problems) - MAX_ERRORS_SHOWN} more")
-    return "\n".join(shown)
-
-
-def _explain_one(problem: dict[str, Any], data: Any, lines: dict[Location, int], path: Path) -> str:
-    location: Location = tuple(part for part in problem["loc"] if part not in {_MODEL, _REPEAT})
-    at = location
-    while at and at not in lines:
-        at = at[:-1]
-    name = ".".join(str(part) for part in location)
-    where = f"{path}:{lines.get(at, 1)}: {name}" if name else f"{path}:{lines.get(at, 1)}"
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key; known here: {', '.join(_known_keys(location[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{where}: is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    value = problem.get("input")
-    if isinstance(value, (dict, list)) or problem["type"] == "value_error":
-        return f"{where}: {message}"
-    return f"{where}: {message}; found {_found(value)}"
-
-
-def _found(value: Any) -> str:
-    if isinstance(value, bool):
-        return f"{str(value).lower()} (YAML reads yes, no, on and off as true or false; quote them as text)"
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return f"the text {value!r}"
-        return f"the text {value!r}; write {_yaml_number(number)}, with a point and without quotes"
-    return "nothing" if value is None else repr(value)
-
-
-def _yaml_number(number: float) -> str:
-    text = repr(number)
-    mantissa, e, exponent = text.partition("e")
-    return text if not e or "." in mantissa else f"{mantissa}.0e{exponent}"
+    document = yaml_file.parsed(text, path, "`bench init` writes a commented one")
+    return document.checked(Config, _known_keys, {_MODEL, _REPEAT})
 
 
 def _known_keys(location: Location) -> list[str]:
     """The keys the record at `location` has."""
-    record: type[Record] = Config
     children: dict[str, type[Record]] = {
         "articles": ArticlesConfig,
         "company": CompanyConfig,
@@ -386,10 +289,7 @@ def _known_keys(location: Location) -> list[str]:
         "models": ModelConfig,
         "gate": GateConfig,
     }
-    for part in location:
-        if isinstance(part, str):
-            record = children.get(part, record)
-    return list(record.model_fields)
+    return yaml_file.known_keys(Config, children, location)
 
 
 def json_schema() -> dict[str, Any]:

@@ -43,6 +43,8 @@ Text = Annotated[str, BeforeValidator(_encodable)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,79}$")]
 Style = Literal["zero_shot", "few_shot"]
 Output = Literal["free", "json_schema"]
+Form = Literal["json", "label", "letter"]
+Tolerance = Literal["space", "case", "period", "quotes", "brackets"]
 
 
 # ---------------------------------------------------------------- what is asked
@@ -61,7 +63,7 @@ class Article(Record):
     """One news article, frozen: the item, and the unit of analysis."""
 
     id: str
-    """Hash of the normalized text and the entity, 16 hex digits."""
+    """Hash of the normalized text, the entity and the parts, 16 hex digits."""
     text: Text
     """The main text."""
     title: Text | None = None
@@ -80,12 +82,15 @@ class Article(Record):
     """The right label, where known."""
     reference_score: float | None = None
     """The right score in the task's score range, where known."""
+    parts: dict[str, Text] = Field(default_factory=dict)
+    """What belongs to it besides the text, by name: the comment that a comment answers, ..."""
 
     @staticmethod
-    def make_id(text: str, entity: Entity | None) -> str:
-        """The id an article with this text and entity has."""
-        name = entity.name if entity else None
-        return content_id(["article", normalized_text(text), name])
+    def make_id(text: str, entity: Entity | None, parts: Mapping[str, str] | None = None) -> str:
+        """The id an article with this text, entity and parts has."""
+        content = ["article", normalized_text(text), entity.name if entity else None]
+        named = {name: normalized_text(part) for name, part in (parts or {}).items()}
+        return content_id([*content, named] if named else content)
 
 
 class Message(Record):
@@ -111,7 +116,7 @@ class Prompt(Record):
     article_id: str
     """The article it asks about."""
     messages: tuple[Message, ...]
-    """The conversation, ending with the user's turn."""
+    """The conversation; it ends with the user's turn, or with the assistant's where that is begun for it."""
 
 
 class AnswerField(Record):
@@ -130,18 +135,72 @@ class AnswerField(Record):
     description: str = ""
     """What the model is told about it."""
 
+    @model_validator(mode="after")
+    def _has_limits_of_its_type(self) -> Self:
+        if self.choices is not None:
+            if self.type != "text":
+                raise ValueError(f"choices are for a text, and {self.name!r} is a {self.type}")
+            if not self.choices or len(set(self.choices)) < len(self.choices):
+                raise ValueError(f"the choices of {self.name!r} are none, or one stands there twice")
+        limits = [limit for limit in (self.minimum, self.maximum) if limit is not None]
+        if limits and self.type not in {"number", "integer"}:
+            raise ValueError(f"minimum and maximum are for numbers, and {self.name!r} is a {self.type}")
+        if limits != sorted(limits):
+            raise ValueError(f"{self.name!r}: the minimum {limits[0]:g} is above the maximum {limits[1]:g}")
+        return self
+
+
+def _pairs(value: Any) -> Any:
+    """A mapping as pairs, which can be hashed."""
+    return tuple(value.items()) if isinstance(value, Mapping) else value
+
 
 class AnswerSchema(Record):
-    """The JSON object a task asks for. Unknown keys are allowed in an answer, and listed."""
+    """The answer a task asks for: a JSON object (unknown keys are allowed, and listed), or a label."""
 
+    form: Form = "json"
+    """`json`: an object with the fields; `label`: a label and nothing else; `letter`: its option's letter."""
     fields: tuple[AnswerField, ...]
-    """The required fields, in the order they are asked for."""
+    """The required fields, in the order they are asked for; of a bare label one, with its choices."""
     score: str | None = None
     """The number field that is the task's score."""
     confidence: str | None = None
     """The number field (0 to 1) in which the model states its confidence."""
+    label: str | None = None
+    """The text field that is the task's label."""
+    label_map: Annotated[tuple[tuple[Text, Text], ...], BeforeValidator(_pairs)] = ()
+    """Texts that stand for a label besides its own name, with that label; in YAML a mapping."""
     label_thresholds: tuple[float, float] | None = None
-    """A score below the first is `negative`, above the second `positive`, else `neutral`."""
+    """A score below the first is the task's first label, above the second its third, else its second."""
+    tolerates: tuple[Tolerance, ...] = ()
+    """What a bare label may differ in: white space around it, case, a final period, quotes, brackets."""
+    prefix: Text | None = None
+    """How an answer that is a bare label begins, e.g. `The correct option is`."""
+    prefix_as: Literal["turn", "instruction"] = "turn"
+    """`turn`: the assistant's turn is begun with it for the model; `instruction`: the model is told to."""
+
+    @model_validator(mode="after")
+    def _is_of_one_piece(self) -> Self:
+        named = {field.name: field for field in self.fields}
+        if self.label is not None and (self.label not in named or named[self.label].choices is None):
+            raise ValueError(f"label: {self.label!r} is no text field with choices")
+        if len(dict(self.label_map)) < len(self.label_map):
+            raise ValueError("label_map: a text stands there twice")
+        if self.form == "json":
+            if self.tolerates or self.prefix:
+                raise ValueError("tolerates and prefix are for the forms label and letter; remove them")
+        elif list(named) != [self.label] or self.score or self.confidence:
+            raise ValueError(f"the form {self.form} has one field, and that is its label")
+        if self.prefix is not None and self.prefix.strip() != (self.prefix or " "):
+            raise ValueError("prefix: it is blank, or has white space at an end; write the bare words")
+        return self
+
+    def label_of(self, answer: Mapping[str, Any]) -> str | None:
+        """The label that a valid answer names; None where the task has no label field."""
+        if self.label is None:
+            return None
+        text: str = answer[self.label]
+        return next((label for synonym, label in self.label_map if synonym == text), text)
 
     def field(self, name: str) -> AnswerField:
         """The field called `name`; KeyError if there is none."""
@@ -309,6 +368,7 @@ class Outcome(StrEnum):
     FENCED = "fenced"
     EXTRA_TEXT = "extra_text"
     NOT_JSON = "not_json"
+    NO_CATEGORY = "no_category"
 
 
 FAILED_MEASUREMENTS = frozenset({Outcome.BACKEND_ERROR, Outcome.CONTEXT_OVERFLOW})
@@ -321,7 +381,7 @@ class Verdict(Record):
     outcome: Outcome
     """The first of the outcomes, in the order of `bench.validation`, that fits."""
     answer: dict[str, Any] | None = None
-    """The parsed object when the outcome is `valid`."""
+    """The parsed object when the outcome is `valid`; of a bare answer the label, under its field's name."""
     recoverable: bool = False
     """Whether a lenient reader would have got a right-shaped answer; never counted as valid."""
     errors: tuple[str, ...] = ()

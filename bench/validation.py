@@ -14,6 +14,9 @@ whatever. The first outcome that fits wins:
     extra_text                        a complete object with something before or after it
     not_json                          everything else
 
+That is for answers in JSON. Of a bare answer (the forms `label` and `letter`) `bench.choices` says
+whether it is valid, truncated or no_category, after the first two rows.
+
 "Nothing else" means: nothing but the four characters that JSON calls white space. A no-break space
 or a byte order mark around an object is other text, because a strict reader refuses it.
 
@@ -32,6 +35,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from bench import choices
 from bench.records import (
     FAILED_MEASUREMENTS,
     AnswerField,
@@ -76,6 +80,8 @@ def judge_text(text: str, schema: AnswerSchema, stop_reason: StopReason | None =
         return Verdict(outcome=Outcome.CONTEXT_OVERFLOW, errors=("the prompt does not fit the context",))
     if not text.strip():
         return Verdict(outcome=Outcome.EMPTY, errors=("there is no text",))
+    if schema.form != "json":
+        return choices.judge_choice(text, schema, stop_reason)
     stripped = text.strip(_JSON_SPACE)
     parsed = _parse(stripped)
     if isinstance(parsed, _Broken):
@@ -88,8 +94,11 @@ def recover(text: str, schema: AnswerSchema) -> dict[str, Any] | None:
 
     It takes the first complete object if there is one; otherwise json-repair drops a fence and
     comments, closes what was cut off and mends quotes, commas and Python's literals. What it finds
-    must fit the schema as it stands: no value is converted. Never raises.
+    must fit the schema as it stands: no value is converted. Of a bare answer it takes the one label that
+    the text names. Never raises.
     """
+    if schema.form != "json":
+        return choices.named_in(text, schema)
     found = next(_complete_objects(text), None)
     value = found.value if found else _repaired(text, schema)
     if not isinstance(value, dict) or _find_faults(value, schema):

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "bench"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
-SERVICES = {"config", "openmp", "plugins", "provenance", "store", "validation"}
+SERVICES = {"choices", "config", "openmp", "plugins", "provenance", "store", "validation", "yaml_file"}
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
 JOINERS |= {"arm_names", "gate", "gate_evidence", "gate_reading", "approval", "compare"}

@@ -1,0 +1,152 @@
+"""A YAML file that a person writes, as a checked record, with file and line of every mistake in it.
+
+In: the text of a `config.yaml` or of a task, and the record it is to become. Out: the record, or a
+ConfigError with one `file:line: what was expected` line per mistake. Keys that stand twice are refused,
+and what YAML makes of `no`, `1:30` or `2e-4` is explained. It knows no key of any file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import ConfigError
+
+MAX_ERRORS_SHOWN = 8
+MAX_ALIASES = 20  # nested aliases grow exponentially; so few cannot
+
+Location = tuple[str | int, ...]
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class Document(NamedTuple):
+    """A YAML text as plain data."""
+
+    path: Path
+    data: Any
+    lines: dict[Location, int]
+    """The line (from 1) of each key and item."""
+
+    def line(self, location: Location) -> int:
+        """The line of a place, or of the nearest thing around it."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def checked(
+        self,
+        record: type[RecordT],
+        known: Callable[[Location], list[str]],
+        tags: Collection[str] = (),
+    ) -> RecordT:
+        """The data as a record; ConfigError with a line per mistake.
+
+        `known` gives the keys there are at a place, `tags` the names in a location that are pydantic's
+        own and stand in no file.
+        """
+        try:
+            # through JSON, because strict mode then takes a list for a tuple and still no text for a number
+            return record.model_validate_json(json.dumps(self.data, default=str), strict=True)
+        except ValidationError as error:
+            raise ConfigError(self._explain(error, known, tags)) from error
+
+    def _explain(
+        self, error: ValidationError, known: Callable[[Location], list[str]], tags: Collection[str]
+    ) -> str:
+        problems = error.errors(include_url=False)
+        shown = [self._explain_one(dict(p), known, tags) for p in problems[:MAX_ERRORS_SHOWN]]
+        if len(problems) > MAX_ERRORS_SHOWN:
+            shown.append(f"... and {len(problems) - MAX_ERRORS_SHOWN} more")
+        return "\n".join(shown)
+
+    def _explain_one(
+        self, problem: dict[str, Any], known: Callable[[Location], list[str]], tags: Collection[str]
+    ) -> str:
+        location: Location = tuple(part for part in problem["loc"] if part not in tags)
+        name = ".".join(str(part) for part in location)
+        where = f"{self.path}:{self.line(location)}" + (f": {name}" if name else "")
+        if problem["type"] == "extra_forbidden":
+            return f"{where}: unknown key; known here: {', '.join(known(location[:-1]))}"
+        if problem["type"] == "missing":
+            return f"{where}: is missing"
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        value = problem.get("input")
+        if isinstance(value, (dict, list)) or problem["type"] == "value_error":
+            return f"{where}: {message}"
+        return f"{where}: {message}; found {_found(value)}"
+
+
+def parsed(text: str, path: Path, remedy: str) -> Document:
+    """A YAML text; ConfigError for what is not YAML, is empty (`remedy` says what to do) or is a bomb."""
+    try:
+        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader))
+        if aliases > MAX_ALIASES:
+            raise ConfigError(f"{path}: {aliases} YAML aliases; at most {MAX_ALIASES} are read")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[Location, int] = {}
+        if root is None:
+            raise ConfigError(f"{path}: the file is empty; {remedy}")
+        _walk(root, (), lines, path)
+        return Document(path, yaml.safe_load(text), lines)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where}: not YAML: {' '.join(problem.split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: a value cannot be read: {error}") from error
+
+
+def known_keys(
+    root: type[BaseModel], children: Mapping[str, type[BaseModel]], location: Location
+) -> list[str]:
+    """The keys of the record at `location`, where a key of `children` always holds that record."""
+    record = root
+    for part in location:
+        if isinstance(part, str):
+            record = children.get(part, record)
+    return list(record.model_fields)
+
+
+def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], path: Path) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in seen:
+                raise ConfigError(
+                    f"{path}:{line}: {key!r} is there twice; it was first set in line {seen[key]}"
+                )
+            seen[key] = line
+            lines[(*location, key)] = line
+            _walk(value_node, (*location, key), lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, item in enumerate(node.value):
+            _walk(item, (*location, place), lines, path)
+
+
+def _found(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (YAML reads yes, no, on and off as true or false; quote them as text)"
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return f"the text {value!r}"
+        return f"the text {value!r}; write {_yaml_number(number)}, with a point and without quotes"
+    return "nothing" if value is None else repr(value)
+
+
+def _yaml_number(number: float) -> str:
+    text = repr(number)
+    mantissa, e, exponent = text.partition("e")
+    return text if not e or "." in mantissa else f"{mantissa}.0e{exponent}"
