@@ -171,7 +171,7 @@ class AnswerSchema(Record):
     label_map: Annotated[tuple[tuple[Text, Text], ...], BeforeValidator(_pairs)] = ()
     """Texts that stand for a label besides its own name, with that label; in YAML a mapping."""
     label_thresholds: tuple[float, float] | None = None
-    """A score below the first is the task's first label, above the second its third, else its second."""
+    """A score below the first is `negative`, above the second `positive`, else `neutral`."""
     tolerates: tuple[Tolerance, ...] = ()
     """What a bare label may differ in: white space around it, case, a final period, quotes, brackets."""
     prefix: Text | None = None
@@ -195,13 +195,6 @@ class AnswerSchema(Record):
             raise ValueError("prefix: it is blank, or has white space at an end; write the bare words")
         return self
 
-    def label_of(self, answer: Mapping[str, Any]) -> str | None:
-        """The label that a valid answer names; None where the task has no label field."""
-        if self.label is None:
-            return None
-        text: str = answer[self.label]
-        return next((label for synonym, label in self.label_map if synonym == text), text)
-
     def field(self, name: str) -> AnswerField:
         """The field called `name`; KeyError if there is none."""
         for field in self.fields:
@@ -212,6 +205,10 @@ class AnswerSchema(Record):
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels an answer can be read as, in their natural order; empty where there are none."""
+        if self.label is not None:
+            meant = dict(self.label_map)
+            choices = self.field(self.label).choices or ()
+            return tuple(dict.fromkeys(meant.get(choice, choice) for choice in choices))
         return () if self.score is None or self.label_thresholds is None else SCORE_LABELS
 
     def label_of(self, answer: Mapping[str, Any]) -> str | None:
@@ -219,6 +216,9 @@ class AnswerSchema(Record):
 
         A score is rounded to 10 decimals first, so that 0.05 is not above 0.05 by a rounding error.
         """
+        if self.label is not None:
+            text: str = answer[self.label]
+            return next((label for synonym, label in self.label_map if synonym == text), text)
         if self.score is None or self.label_thresholds is None:
             return None
         low, high = self.label_thresholds
