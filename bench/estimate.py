@@ -24,5 +24,8 @@ def expected_seconds(plan: Plan, root: Path) -> dict[str, float | None]:
         for record in manifest.arms:
             if record.n_decoded:
                 per_answer[record.arm] = record.decode_s / record.n_decoded
-    n_samples = len(plan.articles) * plan.iterations
-    return {s.arm: n_samples * per_answer[s.arm] if s.arm in per_answer else None for s in plan.arms}
+    n_articles = len(plan.articles)
+    return {
+        s.arm: n_articles * plan.iterations_of(s) * per_answer[s.arm] if s.arm in per_answer else None
+        for s in plan.arms
+    }

@@ -243,7 +243,7 @@ def numbers(
 def notes(data: Measured) -> Iterator[str]:
     """What a reader must know besides the verdicts."""
     manifest = data.manifest
-    expected = len(manifest.arms) * len(manifest.article_ids) * manifest.iterations
+    expected = manifest.n_expected_samples
     found = int(data.grid.n_samples.sum())
     if found < expected:
         yield f"the run is not complete, {found} of {expected} samples: bench run --resume {manifest.run_id}"

@@ -117,6 +117,8 @@ class Prompt(Record):
     """The article it asks about."""
     messages: tuple[Message, ...]
     """The conversation; it ends with the user's turn, or with the assistant's where that is begun for it."""
+    text: Text | None = None
+    """The article alone, for models that read no conversation; not part of the identity."""
 
 
 class AnswerField(Record):
@@ -511,6 +513,8 @@ class ArmRecord(Record):
     near-ties."""
     n_before_resume: int | None = None
     """Samples that were there at the first resume or extension; None where there was none."""
+    iterations: int | None = None
+    """Answers to each article where not as many as in the run: 1 of an arm that always answers alike."""
     source_name: str | None = None
     """The folder it was imported from, where it was."""
 
@@ -559,6 +563,12 @@ class Manifest(Record):
     """When its last sample was written (UTC); None while some are missing."""
     status: Literal["running", "interrupted", "failed", "finished"] = "running"
     """Where it stands."""
+
+    @property
+    def n_expected_samples(self) -> int:
+        """Samples in the whole run."""
+        n_iterations = sum(record.iterations or self.iterations for record in self.arms)
+        return len(self.article_ids) * n_iterations
 
 
 # ---------------------------------------------------------------- what was decided

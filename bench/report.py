@@ -251,7 +251,7 @@ def _notes(
     manifest: Manifest, tables: Mapping[str, pd.DataFrame], arms: pd.DataFrame, baseline: str | None
 ) -> Iterable[str]:
     found = int(tables["arms"]["n_samples"].sum())
-    expected = len(manifest.arms) * len(manifest.article_ids) * manifest.iterations
+    expected = manifest.n_expected_samples
     if found < expected:
         missing = f"{found} of {expected} samples"
         yield f"the run is not complete: {missing}; go on with: bench run --resume {manifest.run_id}"

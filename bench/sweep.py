@@ -57,7 +57,11 @@ class Plan(NamedTuple):
     @property
     def n_samples(self) -> int:
         """Samples in the whole run."""
-        return len(self.articles) * len(self.arms) * self.iterations
+        return len(self.articles) * sum(self.iterations_of(spec) for spec in self.arms)
+
+    def iterations_of(self, spec: ModelSpec) -> int:
+        """Repeats per article of one arm: 1 where it always answers alike."""
+        return backends.iterations(spec, self.iterations)
 
 
 class Progress(Protocol):
@@ -92,6 +96,8 @@ class Silent:
 def plan(config: Config) -> Plan:
     """Resolve a config: task, articles, arms with digests. Refuses what no backend could honour."""
     task = tasks.load(config.task)
+    for spec in config.arms():
+        backends.check_schema(spec, task.answer)
     articles = article_room.load(config.articles)
     sampling = config.sampling
     greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
@@ -145,11 +151,16 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
         provenance={**provenance.collect(), "articles": article_room.identity(plan.config.articles)},
         article_ids=tuple(article.id for article in plan.articles),
         iterations=plan.iterations,
-        arms=tuple(ArmRecord(arm=spec.arm, spec=spec) for spec in plan.arms),
+        arms=tuple(_arm_record(plan, spec) for spec in plan.arms),
         decode_width=plan.width or 1,
         revisions=(Revision(at=now, kind="created"),),
         started_at=now,
     )
+
+
+def _arm_record(plan: Plan, spec: ModelSpec) -> ArmRecord:
+    own = plan.iterations_of(spec)
+    return ArmRecord(arm=spec.arm, spec=spec, iterations=None if own == plan.iterations else own)
 
 
 # ---------------------------------------------------------------- start, resume, extend
@@ -244,7 +255,7 @@ def _measure(writer: store.RunWriter, plan: Plan, progress: Progress) -> Manifes
 
 def _measure_arm(writer: store.RunWriter, plan: Plan, spec: ModelSpec, progress: Progress) -> None:
     done = writer.keys(spec.arm)
-    progress.arm_started(spec.arm, len(done), len(plan.articles) * plan.iterations)
+    progress.arm_started(spec.arm, len(done), len(plan.articles) * plan.iterations_of(spec))
     todo = list(_todo(plan, spec, done))
     if not todo:
         progress.arm_finished(spec.arm, None)
@@ -277,7 +288,7 @@ def _todo(plan: Plan, spec: ModelSpec, done: set[tuple[str, int]]) -> Iterator[T
     run_seed = plan.config.sampling.seed
     for article in plan.articles:
         prompt = plan.task.render(article, spec.prompt_style)
-        missing = tuple(i for i in range(plan.iterations) if (prompt.id, i) not in done)
+        missing = tuple(i for i in range(plan.iterations_of(spec)) if (prompt.id, i) not in done)
         if missing:
             seeds = tuple(sample_seed(run_seed, spec.arm, article.id, i) for i in missing)
             yield Todo(article, Request(prompt, seeds), missing)

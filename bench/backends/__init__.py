@@ -126,6 +126,30 @@ class Backend(Protocol):
         """Load the arm (warm-up included). Raises a BenchError with what to do."""
 
 
+@runtime_checkable
+class Classifies(Protocol):
+    """A backend some of whose arms are classifiers: they draw no tokens and always answer alike."""
+
+    def is_classifier(self, spec: ModelSpec) -> bool:
+        """Whether this arm is one."""
+
+    def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
+        """Refuse a classifier whose labels cannot be said in the task's answer; cheap, loads nothing."""
+
+
+def check_schema(spec: ModelSpec, schema: AnswerSchema) -> None:
+    """Refuse, with a BenchError, an arm that cannot answer in this schema; before anything loads."""
+    backend = get(spec.backend)
+    if isinstance(backend, Classifies):
+        backend.check_schema(spec, schema)
+
+
+def iterations(spec: ModelSpec, wanted: int) -> int:
+    """Answers to each article that are worth having of this arm: 1 where all of them would be equal."""
+    backend = get(spec.backend)
+    return 1 if isinstance(backend, Classifies) and backend.is_classifier(spec) else wanted
+
+
 def get(name: str) -> Backend:
     """A backend by name; ConfigError with the known names where there is no such file."""
     backend: Backend = plugins.load(ROOM, name).Backend()

@@ -34,6 +34,7 @@ def command(
     prompt = task.render(_article(file, entity), spec.prompt_style)
     backend = backends.get(spec.backend)
     backend.check(spec, settings.sampling)
+    backends.check_schema(spec, task.answer)
     session = backend.open(spec, settings.sampling, task.answer, 1)
     pieces = []
     try:

@@ -182,9 +182,10 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         return
     for arm, value in seconds.items():
         typer.echo(f"{arm}  {'time unknown' if value is None else f'about {value:.0f} s'}")
+    fewer = "" if plan.n_samples == n_cells * plan.iterations else ", as classifiers answer once"
     typer.echo(
         f"{len(plan.arms)} arms x {len(plan.articles)} articles = {n_cells} cells, "
-        f"x {plan.iterations} iterations = {plan.n_samples} samples"
+        f"x {plan.iterations} iterations = {plan.n_samples} samples{fewer}"
     )
     if total is None:
         typer.echo("expected time: unknown, no earlier run has answers of every model")

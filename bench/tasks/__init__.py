@@ -96,14 +96,19 @@ class Task(Record):
             style=style,
             article_id=article.id,
             messages=tuple(messages),
+            text=_body(article.title, article.text),
         )
 
     def _user_turn(self, entity: Entity | None, title: str | None, text: str) -> Message:
-        body = f"{title}\n\n{text}" if title else text
-        values = {"entity": (_name(entity) if entity else "") or self.no_entity, "article": delimited(body)}
+        name = (_name(entity) if entity else "") or self.no_entity
+        values = {"entity": name, "article": delimited(_body(title, text))}
         # one pass, so that a placeholder inside an article stays text
         content = _PLACEHOLDER.sub(lambda match: values[match.group(1)], self.user)
         return Message(role="user", content=content)
+
+
+def _body(title: str | None, text: str) -> str:
+    return f"{title}\n\n{text}" if title else text
 
 
 def _name(entity: Entity) -> str:

@@ -8,7 +8,8 @@ nf4 and int8 by bitsandbytes) and, where it has one, a PEFT adapter. Out: a sess
     rows           keys and values of rows that are decoded together   schedule   what is decoded when
     shaping, draw  settings and noise                                  sampler    logits -> tokens of rows
     session        requests -> completions                             scoring    logits of a given text
-    classifier     a classification head behind the same interface     capacity   the width that memory allows
+    classifier     a classification head behind the same interface     labels     what its outputs mean
+    capacity       the width that memory allows
 
 Weights are safetensors, code of a model's own is never run. The beginning that all prompts share is
 read once, each prompt's rest once, and `width` answers are decoded together with padding at the left.
@@ -28,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench import provenance
 from bench.backends import BackendState, Session, parse_options
 from bench.backends._threads import default_threads
-from bench.backends.hf import hub, model_folder
+from bench.backends.hf import hub, labels, model_folder
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
@@ -92,9 +93,19 @@ class Backend:
         _refuse_absent_packages(spec)
         folder, adapter = _present(spec, options)
         if folder is not None:
-            _check_folder(_inspect(folder, options), sampling, options)
+            _check_folder(spec, _inspect(folder, options), options)
         if adapter is not None:
             model_folder.inspect_adapter(adapter)
+
+    def is_classifier(self, spec: ModelSpec) -> bool:
+        """Whether the arm has a classification head."""
+        return parse_options(Options, spec).head == "classification"
+
+    def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
+        """Refuse a classifier whose labels cannot be said in the task's answer."""
+        options = parse_options(Options, spec)
+        if options.head == "classification":
+            labels.task_labels(spec.arm, options.labels, options.label_scores, schema)
 
     def digest(self, spec: ModelSpec) -> str | None:
         """SHA-256 over the digests of all files that are loaded, the adapter's included."""
@@ -125,7 +136,8 @@ class Backend:
         _refuse_settings(spec, sampling, options)
         _refuse_absent_packages(spec)
         files, adapter = _files(spec, options)
-        _check_folder(files, sampling, options)
+        self.check_schema(spec, schema)
+        _check_folder(spec, files, options)
         digest = model_folder.digest(files, adapter)
         wanted = loading.Request(
             spec.quant,
@@ -148,18 +160,38 @@ class Backend:
                 engine=f"transformers {provenance.package_version('transformers')}",
                 details=_details(files, adapter, spec, options, loaded, sampling),
             )
-            return _session(files, spec, sampling, options, loaded, record, memory, width, release)
+            if options.head == "classification":
+                meaning = labels.task_labels(spec.arm, options.labels, options.label_scores, schema)
+                return _classifier(loaded, meaning, sampling, record, memory, release)
+            return _session(files, loaded, sampling, record, memory, width, release)
         except BaseException:
             release()
             raise
 
 
+def _classifier(
+    loaded: LoadedFolder,
+    meaning: labels.Labels,
+    sampling: Sampling,
+    record: LoadedModel,
+    memory: Any,
+    release: Any,
+) -> Session:
+    from bench.backends.hf.classifier import ClassifierSession, OpenedClassifier
+
+    said = {
+        "sampling": "not applicable: a classifier draws no tokens and answers once",
+        "label_scores": meaning.scores,
+    }
+    record = record.model_copy(update={"details": record.details | said})
+    opened = OpenedClassifier(loaded.model, loaded.tokenizer, meaning, release)
+    return ClassifierSession(opened, sampling, record, memory)
+
+
 def _session(
     files: ModelFiles,
-    spec: ModelSpec,
-    sampling: Sampling,
-    options: Options,
     loaded: LoadedFolder,
+    sampling: Sampling,
     record: LoadedModel,
     memory: Any,
     width: int,
@@ -209,12 +241,24 @@ def _refuse_settings(spec: ModelSpec, sampling: Sampling, options: Options) -> N
             f"arm {spec.arm}: an adapter is not merged into {spec.quant} weights, which would round it away; "
             "leave merge_adapter out, or merge into fp32 first and name that folder"
         )
+    _refuse_head(spec, options)
     _refuse_revisions(spec, options)
     if options.device == "cuda":
         from bench.backends.hf.loading import resolve_device
 
         _refuse_absent_packages(spec)
         resolve_device("cuda")
+
+
+def _refuse_head(spec: ModelSpec, options: Options) -> None:
+    is_classifier = options.head == "classification"
+    if not is_classifier and (options.labels or options.label_scores):
+        raise ConfigError(f"arm {spec.arm}: options labels and label_scores need head: classification")
+    if is_classifier and spec.prompt_style != "zero_shot":
+        raise ConfigError(
+            f"arm {spec.arm}: a classifier reads the article alone, without examples; write "
+            "prompt_style: zero_shot"
+        )
 
 
 def _refuse_revisions(spec: ModelSpec, options: Options) -> None:
@@ -231,7 +275,7 @@ def _refuse_revisions(spec: ModelSpec, options: Options) -> None:
             )
 
 
-def _check_folder(files: ModelFiles, sampling: Sampling, options: Options) -> None:
+def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:
     """Refuse what transformers does not know and what no conversation could be written for."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
@@ -241,7 +285,9 @@ def _check_folder(files: ModelFiles, sampling: Sampling, options: Options) -> No
             f"{files.folder / model_folder.CONFIG}: transformers knows no model_type {str(kind)[:40]!r}; "
             "take another model, or a newer transformers"
         )
-    if options.head == "causal_lm" and not model_folder.has_chat_template(files):
+    if options.head == "classification":
+        labels.refuse_labels(spec.arm, options.labels, files.config)
+    elif not model_folder.has_chat_template(files):
         raise ModelFileError(
             f"{files.folder}: its tokenizer has no chat template; save one with it (chat_template.jinja)"
         )
