@@ -159,17 +159,18 @@ def evidence(data: Measured, margins: GateConfig, pairs: Sequence[tuple[str, str
 
     from bench.analysis.beta_binomial import icc_profile
     from bench.analysis.questions import Evidence
-    from bench.analysis.questions.valid import ICCS, icc_limit, pooled_icc
+    from bench.analysis.questions.valid import ICCS, failing_cells, icc_limit, pooled_icc
 
     grid = data.grid
     together = icc_profile(grid.n_valid, grid.n_measured, ICCS).sum(axis=1, keepdims=True)
+    n_failing = failing_cells(grid.n_valid, grid.n_measured).sum(keepdims=True)
     return Evidence(
         grid=grid,
         a=np.array([grid.row(a) for a, _ in pairs], dtype=np.int64),
         b=np.array([grid.row(b) for _, b in pairs], dtype=np.int64),
         margins=margins,
         icc=np.full(len(pairs), pooled_icc(grid.n_valid, grid.n_measured)),
-        icc_limit=np.full(len(pairs), icc_limit(together)[0]),
+        icc_limit=np.full(len(pairs), icc_limit(together, n_failing)[0]),
         scale=data.scale,
         thresholds=data.schema.label_thresholds,
         has_score=data.schema.score is not None,

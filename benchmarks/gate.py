@@ -43,7 +43,7 @@ from bench.analysis.beta_binomial import icc_profile
 from bench.analysis.cells import Grid
 from bench.analysis.frames import LABELS, FloatArray, label_codes
 from bench.analysis.questions import Evidence
-from bench.analysis.questions.valid import ICCS, icc_limit, pooled_icc
+from bench.analysis.questions.valid import ICCS, failing_cells, icc_limit, pooled_icc
 from bench.config import GateConfig
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "reference" / "samples.csv.gz"
@@ -248,7 +248,8 @@ def verdicts(pair: Pair) -> pd.DataFrame:
     rows = [[i, i + n_runs] for i in range(n_runs)]
     icc = np.array([pooled_icc(grid.n_valid[row], grid.n_measured[row]) for row in rows])
     profile = icc_profile(grid.n_valid, grid.n_measured, ICCS)
-    limit = icc_limit(profile[:, a] + profile[:, b])
+    n_failing = failing_cells(grid.n_valid, grid.n_measured)
+    limit = icc_limit(profile[:, a] + profile[:, b], n_failing[a] + n_failing[b])
     evidence = Evidence(grid, a, b, MARGINS, icc, limit, thresholds=THRESHOLDS, planning=False)
     words = pd.DataFrame({name: questions.judge(name, evidence)["verdict"] for name in questions.names()})
     failed = (words == "fail").any(axis=1)

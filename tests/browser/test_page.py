@@ -1,5 +1,6 @@
 """The page in a real browser: open, filter, choose a cell, read both answers, and nothing else happens."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from bench.reports.page import write_page
 from tests.reports.hostile import ALERT, HOSTILE, hostile_run
+from tests.reports.synthetic import report_input
+from tests.reports.test_page import gate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -85,7 +88,8 @@ def test_filters_narrow_arms_and_articles(watched):
     } == {"not json"}
     page.keyboard.press("Escape")
     page.locator("#filters button").click()
-    page.wait_for_function("document.querySelectorAll('.map thead tr:nth-child(2) th').length === 4")
+    arms.nth(3).wait_for()
+    assert arms.count() == 4
 
 
 def test_cells_are_reached_and_opened_with_the_keyboard(watched):
@@ -124,3 +128,15 @@ def test_dark_mode_is_dark(watched):
     page, _ = watched
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 31)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling_and_sees_the_answer_first(browser, tmp_path, scheme):
+    data = report_input(4, 3)
+    write_page(tmp_path / "report.html", dataclasses.replace(data, gate=gate(data)))
+    page = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme).new_page()
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_selector(".map td button")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".answer-box").bounding_box()["y"] < 844 / 2
+    page.close()

@@ -36,6 +36,8 @@ ICCS = np.array([*np.arange(0.0, 0.5, 0.05), 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 """Correlations whose likelihood is compared."""
 MOST_ASSUMED_ICC = 0.5
 """Few failures rule out no correlation at all; more than this is taken from estimates only."""
+ENOUGH_FAILING = 40
+"""With so many articles that fail, counted in each arm, the correlation is estimated well enough."""
 FALL = float(special.ndtri(1 - TAIL)) ** 2 / 2
 """A correlation is not ruled out while its log-likelihood is within this of the highest (one-sided 95 %)."""
 
@@ -84,16 +86,24 @@ def pooled_icc(n_valid: IntArray, n_measured: IntArray) -> float:
     return max(float((between - within) / spread) if spread > 0 else 0.0, LEAST_ICC)
 
 
-def icc_limit(profile: FloatArray) -> FloatArray:
+def failing_cells(n_valid: IntArray, n_measured: IntArray) -> IntArray:
+    """Articles of each arm (row) with a failure."""
+    return np.asarray((n_valid < n_measured).sum(axis=1), dtype=np.int64)
+
+
+def icc_limit(profile: FloatArray, n_failing: IntArray) -> FloatArray:
     """The largest intraclass correlation that failures do not rule out, one-sided 95 %, within 0.2 to 0.5.
 
-    `profile` (icc x comparison) is `beta_binomial.icc_profile` at `ICCS`, added over the arms that share a
-    correlation. An estimate from a handful of failing articles comes out far too small in just those runs
-    that would pass: with `pooled_icc` alone a drop past the margin passes in 8 to 10 % at an ICC of 0.6.
+    `profile` (icc x comparison) is `beta_binomial.icc_profile` at `ICCS` and `n_failing` are the
+    `failing_cells`, both added over the arms that share a correlation. From `ENOUGH_FAILING` cells on
+    `pooled_icc` is trusted, and 0.2 is returned. An estimate from a handful of failing articles comes out
+    far too small in just those runs that would pass: with `pooled_icc` alone a drop past the margin passes
+    in 8 to 10 % at an ICC of 0.6.
     """
     inside = (profile >= profile.max(axis=0) - FALL) & (ICCS <= MOST_ASSUMED_ICC)[:, None]
     found = np.where(inside, ICCS[:, None], 0.0).max(axis=0)
     found = np.where(inside.any(axis=0), found, MOST_ASSUMED_ICC)
+    found = np.where(n_failing >= ENOUGH_FAILING, LEAST_ICC, found)
     return np.asarray(np.maximum(found, LEAST_ICC), dtype=np.float64)
 
 

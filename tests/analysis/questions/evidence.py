@@ -13,7 +13,7 @@ from bench.analysis.beta_binomial import icc_profile
 from bench.analysis.cells import build_grid
 from bench.analysis.frames import FloatArray, prepared
 from bench.analysis.questions import Evidence
-from bench.analysis.questions.valid import ICCS, icc_limit, pooled_icc
+from bench.analysis.questions.valid import ICCS, failing_cells, icc_limit, pooled_icc
 from bench.config import GateConfig
 from tests.analysis.builders import arm_rows, sample_rows
 
@@ -34,7 +34,10 @@ def evidence(candidate: Scores, baseline: Scores, **fields: Any) -> Evidence:
     given: dict[str, Any] = {
         "margins": GateConfig(),
         "icc": np.array([pooled_icc(grid.n_valid, grid.n_measured)]),
-        "icc_limit": icc_limit(icc_profile(grid.n_valid, grid.n_measured, ICCS).sum(axis=1, keepdims=True)),
+        "icc_limit": icc_limit(
+            icc_profile(grid.n_valid, grid.n_measured, ICCS).sum(axis=1, keepdims=True),
+            failing_cells(grid.n_valid, grid.n_measured).sum(keepdims=True),
+        ),
         "thresholds": THRESHOLDS,
         **fields,
     }

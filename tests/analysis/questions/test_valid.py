@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bench.analysis.beta_binomial import icc_profile
-from bench.analysis.questions.valid import ICCS, icc_limit, pooled_icc
+from bench.analysis.questions.valid import ICCS, failing_cells, icc_limit, pooled_icc
 from bench.analysis.validity import icc_anova
 from bench.config import GateConfig
 from tests.analysis.questions.evidence import NAN, asked
@@ -43,11 +43,13 @@ def test_few_failures_are_not_taken_for_independent_ones():
 def test_a_correlation_is_ruled_out_by_many_articles_that_fail_once():
     def limit(n_valid: list[int]) -> float:
         counts = np.array([n_valid])
-        return float(icc_limit(icc_profile(counts, np.full_like(counts, 15), ICCS))[0])
+        n = np.full_like(counts, 15)
+        return float(icc_limit(icc_profile(counts, n, ICCS), failing_cells(counts, n))[0])
 
     assert limit([14] * 20 + [15] * 20) == 0.2
     assert limit([12] + [15] * 39) == 0.5
     assert 0.2 < limit([13] * 8 + [15] * 32) < 0.5
+    assert limit([5] * 40 + [15] * 100) == 0.2  # so many failing articles tell it themselves
 
 
 def test_the_t_bound_decides_where_it_is_larger():
