@@ -50,6 +50,7 @@ kill: setup          ## 50 kill -9 at random moments, resumed each time
 benchmarks: setup    ## what the README claims, measured here
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/serving.py
 
 engine: setup        ## answers per second against every other way, and memory over 10,000 samples; about 30 minutes
 	$(BIN)/python -m benchmarks.engine

@@ -19,6 +19,7 @@ from bench import __version__
 PACKAGES = (
     "llama-cpp-python",
     "ollama",
+    "httpx2",
     "torch",
     "transformers",
     "peft",

@@ -121,6 +121,16 @@ def _checked_arms(config: Config) -> tuple[ModelSpec, ...]:
     return tuple(s.model_copy(update={"digest": backends.get(s.backend).digest(s)}) for s in specs)
 
 
+def _refuse_unreachable(spec: ModelSpec) -> None:
+    """BackendError where a run would begin with a server that does not answer, before anything is written.
+
+    Only the first arm is looked at: servers may be started and stopped between arms, by a resume.
+    """
+    backend = backends.get(spec.backend)
+    if isinstance(backend, backends.Served):
+        backend.reached(spec)
+
+
 def _refuse_equal_prompts(plan: Plan) -> None:
     for style in sorted({spec.prompt_style for spec in plan.arms}):
         seen: dict[str, str] = {}
@@ -182,6 +192,7 @@ def resume(plan: Plan, folder: Path, progress: Progress | None = None, *, extend
 def created(plan: Plan, root: Path, run_id: str | None = None) -> Iterator[tuple[store.RunWriter, Plan]]:
     """A new run, open for writing, and the plan with its width."""
     plan = _with_width(plan)
+    _refuse_unreachable(plan.arms[0])
     with store.create_run(root, new_manifest(plan, run_id or new_run_id()), plan.articles) as writer:
         yield writer, plan
 

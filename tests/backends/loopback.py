@@ -7,8 +7,10 @@ answers; a token is one word here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections import deque
@@ -58,9 +60,9 @@ class Loopback:
 
     prefix = ""
 
-    def __init__(self, texts: Callable[[int], str] | None = None, moods: tuple[str, ...] = ()) -> None:
+    def __init__(self, texts: Callable[[int], str] | None = None, port: int = 0) -> None:
         self.asked: list[Asked] = []
-        self.moods = deque(moods)
+        self.moods: deque[str] = deque()
         """For each answer asked for from now on; "ok" when there are none left."""
         self.text_of = texts or (lambda seed: f'{{"reasoning": "As seed {seed} says.", "sentiment": 0.5}}')
         self.context_tokens = 100_000
@@ -69,8 +71,7 @@ class Loopback:
         self.delay_s = 0.0
         self.n_in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self.port = self._server.server_address[1]
         self.root = f"http://127.0.0.1:{self.port}"
 
@@ -90,6 +91,9 @@ class Loopback:
         """Listen no more, and cut what is open."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._server.connections:
+            with contextlib.suppress(OSError):  # it ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
 
     def answers_asked(self) -> list[Json]:
         """The bodies of the requests for answers, without the one that tries the server out."""
@@ -132,6 +136,21 @@ class Loopback:
         if mood == "byte_by_byte":
             return reply._replace(pieces=tuple(bytes([byte]) for byte in b"".join(reply.pieces)))
         return reply
+
+
+class _Server(ThreadingHTTPServer):
+    """Knows its connections, so that they can be cut."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.connections: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """As ever, and keep the connection in mind."""
+        self.connections.append(request)
+        super().process_request(request, client_address)
 
 
 def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:

@@ -2,7 +2,8 @@
 
 In: how many tokens a server counted. Out: yes or no. The rule is prompt_tokens + max_tokens > context_tokens.
 A cut shows as far fewer tokens than the text can have: how many characters the model's tokenizer needs for
-a token is measured once, on English prose. Where a text may well fit, nothing is called cut.
+a token is measured once, on a short and a longer piece of English prose, so that what a chat template adds
+does not count. Where a text may well fit, nothing is called cut.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ REFERENCE = (
     "fallen as well, and that the outlook for the coming year was better than it had been in spring. "
     "Analysts had expected less, and the shares closed a little higher than on the day before."
 )
+SHORT = "The company said on Tuesday"
 _CUT_BELOW = 0.6
 """A count below this share of the estimate is no honest one; tokens of prose vary far less."""
 
@@ -26,16 +28,19 @@ def overflows(prompt_tokens: int, sampling: Sampling) -> bool:
     return prompt_tokens + sampling.max_tokens > sampling.context_tokens
 
 
-def reference_prompt() -> Prompt:
-    """A conversation that fits any context and tells how long a token is; also good for a warm-up."""
-    messages = (Message(role="user", content=REFERENCE),)
+def reference_prompts() -> tuple[Prompt, Prompt]:
+    """Two conversations that fit any context and tell how long a token is; also good for a warm-up."""
+    return _prompt(SHORT), _prompt(REFERENCE)
+
+
+def _prompt(text: str) -> Prompt:
     return Prompt(
-        id="reference",
+        id=f"reference-{len(text)}",
         task="reference",
         task_version="1",
         style="zero_shot",
         article_id="",
-        messages=messages,
+        messages=(Message(role="user", content=text),),
     )
 
 
@@ -45,12 +50,14 @@ class Yardstick(NamedTuple):
     chars_per_token: float
 
     @classmethod
-    def measured(cls, prompt_tokens: int | None) -> Yardstick | None:
-        """From the tokens of the reference conversation; None where the server did not count them."""
-        return None if not prompt_tokens else cls(len(REFERENCE) / prompt_tokens)
+    def measured(cls, short_tokens: int | None, long_tokens: int | None) -> Yardstick | None:
+        """From the tokens of the two conversations; None where the server did not really count them."""
+        if short_tokens is None or long_tokens is None or long_tokens <= short_tokens:
+            return None
+        return cls((len(REFERENCE) - len(SHORT)) / (long_tokens - short_tokens))
 
     def estimate(self, prompt: Prompt) -> float:
-        """Tokens that the prompt should have, if it is prose."""
+        """Tokens that the prompt should have, if it is prose; without those of the chat template."""
         return sum(len(message.content) for message in prompt.messages) / self.chars_per_token
 
     def was_cut(self, prompt: Prompt, prompt_tokens: int, sampling: Sampling) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.backends._server.failure import ServerError
 from bench.backends._server.growing import GrowingText
-from bench.backends._server.prompt_size import Yardstick, overflows, reference_prompt
+from bench.backends._server.prompt_size import Yardstick, overflows, reference_prompts
 from bench.backends._server.wire import Wire
 from bench.backends.ollama.chat import Bodies, Reply
 from bench.records import Completion, Prompt, Sampling
@@ -58,15 +58,19 @@ class OllamaSpeaker:
 
     async def warm_up(self, wire: Wire) -> float | None:
         """Load the model with the context that will be used; the seconds it took. Measures a token, too."""
-        body = self._bodies.body(reference_prompt().messages, 0, streamed=False, num_predict=1)
+        load_s, counts = None, []
         try:
-            completion = await self._asked(wire, body, streamed=False)
+            for prompt in reference_prompts():
+                body = self._bodies.body(prompt.messages, 0, streamed=False, num_predict=1)
+                completion = await self._asked(wire, body, streamed=False)
+                counts.append(completion.prompt_tokens)
+                load_s = completion.load_s if load_s is None else load_s
         except ServerError as failure:
-            if failure.kind == "overflow":  # a context that small holds no prose
-                return None
-            raise
-        self.yardstick = Yardstick.measured(completion.prompt_tokens)
-        return completion.load_s
+            if failure.kind != "overflow":  # a context that small holds no prose
+                raise
+        else:
+            self.yardstick = Yardstick.measured(*counts)
+        return load_s
 
     async def _asked(self, wire: Wire, body: dict[str, Any], *, streamed: bool) -> Completion:
         """One answer. The whole reply is waited for: only its end tells how long the prompt was."""

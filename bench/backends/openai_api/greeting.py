@@ -15,7 +15,7 @@ from bench.backends._server.address import root_of
 from bench.backends._server.failure import ServerError
 from bench.backends._server.flow import Endpoint
 from bench.backends._server.patience import Patience
-from bench.backends._server.prompt_size import Yardstick, reference_prompt
+from bench.backends._server.prompt_size import Yardstick, reference_prompts
 from bench.backends._server.wire import Wire, parsed
 from bench.backends.openai_api.options import Options
 from bench.backends.openai_api.speaker import OpenAiSpeaker
@@ -166,9 +166,10 @@ async def _version(wire: Wire) -> dict[str, Any]:
 
 
 async def _warm_up(wire: Wire, speaker: OpenAiSpeaker) -> Yardstick | None:
-    """One token, with every parameter that answers are asked with."""
+    """Two answers of one token, with every parameter that answers are asked with."""
     try:
-        return Yardstick.measured(await speaker.try_out(wire, reference_prompt()))
+        counts = [await speaker.try_out(wire, prompt) for prompt in reference_prompts()]
+        return Yardstick.measured(*counts)
     except ServerError as failure:
         if failure.kind == "overflow":  # a context this small has its own message
             return None
