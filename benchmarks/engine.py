@@ -16,7 +16,8 @@ for every model and quantization answers/s, tokens/s, peak memory and ratios of
 15 answers of 60 tokens to each article; prompts of 1,100 tokens in common and 250 to 350 of their own.
 Every measurement is a process of its own (`engine_methods`). Other work on the machine only ever slows
 down, so one that was disturbed is made again (`--attempts`, 3 in all), and the best counts; how many
-cores others used meanwhile, and the seconds of a fixed reference loop, are told.
+cores others used meanwhile, and the seconds of a fixed reference loop, are told. A second table has the
+same ratios in processor time (answers per core-second), which others' work hardly changes.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def better(old: Found | None, new: Found) -> Found:
     if "error" in new:
         return old
     best = max(old, new, key=lambda one: float(one["answers_per_s"]))
-    raw = [one["raw_answers_per_s"] for one in (old, new) if "raw_answers_per_s" in one]
-    return {**best, "raw_answers_per_s": max(raw)} if raw else best
+    rates = {name for one in (old, new) for name in one if "answers_per" in name}
+    return {**best, **{name: max(one[name] for one in (old, new) if name in one) for name in rates}}
 
 
 def _said(found: Found) -> str:
@@ -163,32 +164,45 @@ def _said(found: Found) -> str:
 # ---------------------------------------------------------------- telling
 
 
-def rate(found: Found, label: str) -> float:
-    """Answers/s of one measurement, NaN where there is none."""
-    return float(found.get(label, {}).get("answers_per_s", np.nan))
+class Clock(NamedTuple):
+    """What an answer's cost is counted in."""
+
+    rate: str
+    """Name of the measured rate."""
+    title: str
+    """What its table is called."""
 
 
-def best_of(found: Found, kind: str) -> str:
+WALL = Clock("answers_per_s", "Answers per second")
+CORES = Clock("answers_per_core_s", "Answers per core-second")
+
+
+def rate(found: Found, label: str, clock: Clock = WALL) -> float:
+    """Answers per unit of time of one measurement, NaN where there is none."""
+    return float(found.get(label, {}).get(clock.rate, np.nan))
+
+
+def best_of(found: Found, kind: str, clock: Clock) -> str:
     """The fastest measurement whose label begins with `kind`."""
-    labels = [label for label in found if label.startswith(kind)]
-    return max(labels, key=lambda label: np.nan_to_num(rate(found, label)), default=kind)
+    labels = [label for label in found if label.startswith(kind) and isinstance(found[label], dict)]
+    return max(labels, key=lambda label: np.nan_to_num(rate(found, label, clock)), default=kind)
 
 
-def with_ratios(found: Found) -> Found:
-    """The measurements with what they say about each other."""
-    ours, prefix, server = rate(found, "ours"), best_of(found, "prefix"), best_of(found, "server")
-    raw = float(found["ours"].get("raw_answers_per_s", np.nan))
+def ratios(found: Found, clock: Clock = WALL) -> Found:
+    """What the measurements of one model say about each other."""
+    ours = rate(found, "ours", clock)
+    prefix, server = best_of(found, "prefix", clock), best_of(found, "server", clock)
+    raw = float(found["ours"].get(f"raw_{clock.rate}", np.nan))
     return {
-        **found,
         "best_prefix": prefix,
         "best_server": server,
         "raw": raw,
         "of_raw": ours / raw,
-        "over_cold": ours / rate(found, "cold"),
-        "over_prefix": ours / rate(found, prefix),
-        "over_server": ours / rate(found, server),
-        "raw_over_prefix": raw / rate(found, prefix),
-        "cost_n15_of_n5": rate(found, "ours_n5") / ours,
+        "over_cold": ours / rate(found, "cold", clock),
+        "over_prefix": ours / rate(found, prefix, clock),
+        "raw_over_prefix": raw / rate(found, prefix, clock),
+        "over_server": ours / rate(found, server, clock),
+        "cost_n15_of_n5": rate(found, "ours_n5", clock) / ours,
     }
 
 
@@ -196,19 +210,20 @@ COLUMNS = ("cold", "prefix", "server", "ours", "raw", "ours/raw", "x cold", "x p
            "x server", "cost N=15 / N=5", "tokens/s", "MiB ours", "MiB prefix", "others' cores")  # fmt: skip
 
 
-def table(results: list[Found]) -> str:
-    """The figures as a Markdown table, answers/s first; a dash where there is no measurement."""
+def table(results: list[Found], clock: Clock = WALL) -> str:
+    """The figures as a Markdown table, rates first; a dash where there is no measurement."""
     lines = ["| model | " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * len(COLUMNS)]
-    for found in map(with_ratios, results):
-        prefix = found["best_prefix"]
-        numbers = [rate(found, label) for label in ("cold", prefix, found["best_server"], "ours")]
-        cells = [_cell(number, 2) for number in (*numbers, found["raw"])] + [f"{found['of_raw']:.0%}"]
+    for found in results:
+        said = ratios(found, clock)
+        prefix, server = said["best_prefix"], said["best_server"]
+        cells = [_cell(rate(found, label, clock), 2) for label in ("cold", prefix, server, "ours")]
+        cells += [_cell(said["raw"], 2), "–" if np.isnan(said["of_raw"]) else f"{said['of_raw']:.0%}"]
         names = ("over_cold", "over_prefix", "raw_over_prefix", "over_server", "cost_n15_of_n5")
-        cells += [_cell(found[name], 2) for name in names]
+        cells += [_cell(said[name], 2) for name in names]
         cells.append(_cell(found["ours"].get("tokens_per_s", np.nan), 0))
-        peaks = [found[label].get("peak_memory_bytes") or np.nan for label in ("ours", prefix)]
+        peaks = [found.get(label, {}).get("peak_memory_bytes") or np.nan for label in ("ours", prefix)]
         cells += [_cell(peak / 2**20, 0) for peak in peaks]
-        shown = ("ours", "cold", prefix, found["best_server"], "ours_n5")
+        shown = ("ours", "cold", prefix, server, "ours_n5")
         cells.append(_cell(max(found[label]["others_cores"] for label in shown if label in found), 2))
         lines.append(f"| {found['model']} {found['quant']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -234,7 +249,11 @@ def main() -> None:
         for name in options.models
         for quant in options.quants
     ]
-    print(json.dumps([with_ratios(found) for found in results]) if options.json else table(results))
+    if options.json:
+        clocks = (WALL, CORES)
+        print(json.dumps([{**found, **{c.title: ratios(found, c) for c in clocks}} for found in results]))
+    else:
+        print("\n\n".join(f"{clock.title}\n\n{table(results, clock)}" for clock in (WALL, CORES)))
     loops = [
         part["reference_loop_s"] for found in results for part in found.values() if isinstance(part, dict)
     ]

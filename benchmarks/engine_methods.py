@@ -2,7 +2,8 @@
 
     python -m benchmarks.engine_methods '{"method": "ours", "path": "model.gguf", ...}'
 
-In: a `Task` as JSON. Out: one line of JSON with answers/s, tokens/s and peak memory. Prompts are tokens:
+In: a `Task` as JSON. Out: one line of JSON with answers/s, tokens/s, answers per core-second (processor
+time of this process, which others' work hardly changes) and peak memory. Prompts are tokens:
 what all have in common (system and five shots), then the article's own; every answer has the same
 length, whatever was drawn. What all prompts have in common is computed before the clock starts, except
 by `cold`, which never computes anything once. It chooses and compares nothing.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.backends._memory import PeakMemory
 from bench.backends.llama_cpp.batch import TokenBatch, Tokens
@@ -30,6 +32,9 @@ from bench.records import Sampling
 N_COMMON, OWN_TOKENS, ANSWER_TOKENS, WIDTH = 1100, (250, 275, 300, 325, 350), 60, 16
 TEMPERATURE = 0.8
 MOST_TOKENS = 4000  # ids are drawn below this; every model here has more
+
+
+Clock = npt.NDArray[np.float64]
 
 
 class Task(NamedTuple):
@@ -64,10 +69,17 @@ def measure(task: Task) -> dict[str, Any]:
     return {**methods[task.method](task), "peak_memory_bytes": memory.read_bytes()}
 
 
-def _rate(task: Task, seconds: float) -> dict[str, Any]:
+def _now() -> Clock:
+    """Seconds on the wall, and processor seconds of all threads of this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _rate(task: Task, taken: Clock) -> dict[str, Any]:
     n_answers = task.n_articles * task.n
+    seconds, core_seconds = taken.tolist()
     return {
         "answers_per_s": n_answers / seconds,
+        "answers_per_core_s": n_answers / core_seconds,
         "tokens_per_s": n_answers * ANSWER_TOKENS / seconds,
         "seconds": seconds,
     }
@@ -83,8 +95,8 @@ def _engine(task: Task, width: int) -> Engine:
     )
 
 
-def _answer_all(engine: Engine, task: Task, width: int, *, share: bool) -> float:
-    """Seconds to answer everything, text included."""
+def _answer_all(engine: Engine, task: Task, width: int, *, share: bool) -> Clock:
+    """Time to answer everything, text included."""
     sampling = Sampling(temperature=TEMPERATURE, max_tokens=ANSWER_TOKENS)
     seeds = [tuple(range(100 * i, 100 * i + task.n)) for i in range(task.n_articles)]
     works = [Work(i, p, seeds[i]) for i, p in enumerate(prompts(task.n_articles))]
@@ -92,35 +104,35 @@ def _answer_all(engine: Engine, task: Task, width: int, *, share: bool) -> float
     engine.vocabulary.end_mask()[:] = False  # no token ends an answer
     scheduler = Scheduler(engine, sampler, width, ANSWER_TOKENS, share=share)
     common = _Timed(engine)
-    began = time.perf_counter()
+    began = _now()
     n_chars = sum(
         len(engine.vocabulary.bytes_of(finished.tokens).decode("utf-8", "replace"))
         for finished in scheduler.run(works)
     )
-    seconds = time.perf_counter() - began - common.stop()
+    taken = _now() - began - common.stop()
     if not n_chars:
         raise RuntimeError("the answers have no text")
-    return seconds
+    return taken
 
 
 class _Timed:
     """Takes the time of computing what all prompts have in common."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._seconds, self._prefill = engine, 0.0, engine.prefill
+        self._engine, self._taken, self._prefill = engine, np.zeros(2), engine.prefill
         engine.prefill = self._noted  # type: ignore[method-assign]
 
     def _noted(self, parts: Any) -> Any:
-        began = time.perf_counter()
+        began = _now()
         found = self._prefill(parts)
         if parts[0][2] == PREFIX:
-            self._seconds += time.perf_counter() - began
+            self._taken += _now() - began
         return found
 
-    def stop(self) -> float:
-        """Seconds so far."""
+    def stop(self) -> Clock:
+        """All of it so far."""
         self._engine.prefill = self._prefill  # type: ignore[method-assign]
-        return self._seconds
+        return self._taken
 
 
 def _cold(task: Task) -> dict[str, Any]:
@@ -168,15 +180,15 @@ class _Recorder:
         for name in self._METHODS:
             delattr(self._engine, name)
 
-    def replay(self) -> float:
-        """Seconds of the noted calls after the common beginning."""
+    def replay(self) -> Clock:
+        """Time of the noted calls after the common beginning."""
         self._engine.clear()
         for call in self.common:
             call()
-        began = time.perf_counter()
+        began = _now()
         for call in self.calls:
             call()
-        return time.perf_counter() - began
+        return _now() - began
 
 
 def _ours(task: Task) -> dict[str, Any]:
@@ -188,8 +200,9 @@ def _ours(task: Task) -> dict[str, Any]:
     for _ in range(task.repeats):
         raw.append(recorder.replay())
         ours.append(_answer_all(engine, task, WIDTH, share=True))
-    limit = {"raw_answers_per_s": _rate(task, min(raw))["answers_per_s"]} if raw else {}
-    return {**_rate(task, min(ours)), **limit, "all_s": ours, "all_raw_s": raw}
+    limit = _rate(task, np.min(raw, axis=0)) if raw else {}
+    named = {f"raw_{name}": value for name, value in limit.items() if name.startswith("answers_per")}
+    return {**_rate(task, np.min(ours, axis=0)), **named}
 
 
 # ---------------------------------------------------------------- what there was before
@@ -210,20 +223,20 @@ def _prefix(task: Task) -> dict[str, Any]:
     n_threads = {"n_threads": task.n_threads, "n_threads_batch": task.n_threads}
     llama = native.Llama(task.path, n_ctx=2048, flash_attn=task.flash, verbose=False, **n_threads)
     llama.eval(found[0][:N_COMMON].tolist())
-    n_timed, seconds = task.n_timed or task.n, 0.0
+    n_timed, taken = task.n_timed or task.n, np.zeros(2)
     for i, prompt in enumerate(found):
         times = [_prefix_answer(llama, prompt, seed=100 * i + j) for j in range(n_timed)]
         # the first one computes the article's own tokens
-        seconds += times[0] + (task.n - 1) * (sum(times[1:]) / len(times[1:]))
-    return _rate(task, seconds)
+        taken += times[0] + (task.n - 1) * np.mean(times[1:], axis=0)
+    return _rate(task, taken)
 
 
-def _prefix_answer(llama: Any, prompt: Tokens, seed: int) -> float:
-    began = time.perf_counter()
+def _prefix_answer(llama: Any, prompt: Tokens, seed: int) -> Clock:
+    began = _now()
     llama.set_seed(seed)
     stream = llama.generate(prompt.tolist(), temp=TEMPERATURE, top_k=0, top_p=1.0, min_p=0.0)
     llama.detokenize([next(stream) for _ in range(ANSWER_TOKENS)])
-    return time.perf_counter() - began
+    return _now() - began
 
 
 def _server(task: Task) -> dict[str, Any]:
@@ -261,12 +274,12 @@ def _server(task: Task) -> dict[str, Any]:
 
     found = prompts(task.n_articles)
     ask(found[0][:N_COMMON], 1, 1)
-    began = time.perf_counter()
+    began = _now()
     n_answers = sum(ask(prompt, task.n, ANSWER_TOKENS) for prompt in found)
-    seconds = time.perf_counter() - began
+    taken = _now() - began
     if n_answers != task.n_articles * task.n:
         raise RuntimeError(f"the server gave {n_answers} answers")
-    return _rate(task, seconds)
+    return _rate(task, taken)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.engine import better, table, tasks, with_ratios
+from benchmarks.engine import CORES, better, ratios, table, tasks
 from benchmarks.engine_methods import ANSWER_TOKENS, N_COMMON, OWN_TOKENS, Task, measure, prompts
 from benchmarks.engine_models import model_file
 
@@ -36,6 +36,7 @@ def test_each_method_answers(model, task):
     n_answers = task.n_articles * task.n
     assert result["answers_per_s"] == pytest.approx(n_answers / result["seconds"])
     assert result["tokens_per_s"] == pytest.approx(ANSWER_TOKENS * result["answers_per_s"])
+    assert result["answers_per_core_s"] > 0
     assert result["peak_memory_bytes"] > 0
     assert ("raw_answers_per_s" in result) == (task.method == "ours")
 
@@ -86,10 +87,18 @@ def test_the_faster_of_two_counts_and_a_failure_only_where_there_is_nothing_else
 def test_ratios_are_against_the_best_of_each_kind():
     both = found(ours=8.0, ours_n5=4.0, cold=1.0, prefix_1t=2.0, prefix_2t_flash=4.0, server=5.0)
     both["ours"]["raw_answers_per_s"] = 10.0
-    ratios = with_ratios(both)
-    assert (ratios["of_raw"], ratios["over_cold"], ratios["over_prefix"]) == (0.8, 8.0, 2.0)
-    assert (ratios["over_server"], ratios["cost_n15_of_n5"]) == (1.6, 0.5)
+    said = ratios(both)
+    assert (said["of_raw"], said["over_cold"], said["over_prefix"]) == (0.8, 8.0, 2.0)
+    assert (said["over_server"], said["cost_n15_of_n5"]) == (1.6, 0.5)
     assert "| tiny fp16 | 1.00 | 4.00 | 5.00 | 8.00 | 10.00 | 80% |" in table([both])
+
+
+def test_processor_time_has_its_own_best():
+    both = found(ours=8.0, prefix_1t=2.0, prefix_2t=4.0)
+    for label, per_core in (("ours", 6.0), ("prefix_1t", 3.0), ("prefix_2t", 2.0)):
+        both[label]["answers_per_core_s"] = per_core
+    said = ratios(both, CORES)
+    assert (said["best_prefix"], said["over_prefix"]) == ("prefix_1t", 2.0)
 
 
 def test_what_is_not_there_is_a_dash():
