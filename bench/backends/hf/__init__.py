@@ -4,12 +4,12 @@ In: an arm whose `ref` is a folder or `hf://owner/repo` (with option revision), 
 nf4 and int8 by bitsandbytes) and, where it has one, a PEFT adapter. Out: a session that answers prompts.
 
     model_folder   which files are loaded, checked without loading     hub        folders from the hub
-    loading        files -> a model at its quantization                tokens     messages -> tokens -> text
+    probe          whether its chat template works, tried in a child   tokens     messages -> tokens -> text
+    loading        files -> a model at its quantization                labels     what a head's outputs mean
     rows           keys and values of rows that are decoded together   schedule   what is decoded when
     shaping, draw  settings and noise                                  sampler    logits -> tokens of rows
     session        requests -> completions                             scoring    logits of a given text
-    classifier     a classification head behind the same interface     labels     what its outputs mean
-    capacity       the width that memory allows
+    classifier     a classification head behind the same interface     capacity   the width that memory allows
 
 Weights are safetensors, code of a model's own is never run. The beginning that all prompts share is
 read once, each prompt's rest once, and `width` answers are decoded together with padding at the left.
@@ -205,6 +205,7 @@ def _session(
     ends = end_tokens(loaded.tokenizer, model.config, getattr(model, "generation_config", None))
     record = record.model_copy(update={"details": record.details | _token_details(tokens, ends)})
     opened = Opened(model, tokens, ends, model.device, release)
+    _refuse_positions(files, model, sampling)
     session = HfSession(opened, sampling, record, memory, width)
     session.warm_up()
     return session
@@ -287,9 +288,25 @@ def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:
         )
     if options.head == "classification":
         labels.refuse_labels(spec.arm, options.labels, files.config)
-    elif not model_folder.has_chat_template(files):
+    elif model_folder.template_source(files) is None:
         raise ModelFileError(
             f"{files.folder}: its tokenizer has no chat template; save one with it (chat_template.jinja)"
+        )
+    else:
+        from bench.backends.hf.probe import probe_template
+
+        probe_template(files)
+
+
+def _refuse_positions(files: ModelFiles, model: Any, sampling: Sampling) -> None:
+    """Refuse a context with more places than a model with learned positions has learned."""
+    from bench.backends.hf.loading import learned_positions
+
+    limit = learned_positions(model)
+    if limit is not None and sampling.context_tokens > limit:
+        raise UsageError(
+            f"{files.folder}: the model has learned {limit} positions and sampling.context_tokens is "
+            f"{sampling.context_tokens}; set it to {limit} or less"
         )
 
 

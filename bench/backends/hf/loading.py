@@ -199,6 +199,17 @@ def _with_adapter(model: Any, adapter: AdapterFiles, *, merge: bool, shown: str)
         raise ModelFileError(f"{wrong}: {_one_line(error)}; name the base model it was made for") from error
 
 
+def learned_positions(model: Any) -> int | None:
+    """Places that a model has an embedding for; None where positions are computed."""
+    config = model.config.get_text_config()
+    n = getattr(config, "max_position_embeddings", None)
+    tables = {"wpe", "embed_positions", "position_embeddings"}
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in tables and isinstance(module, torch.nn.Embedding):
+            return int(min(module.num_embeddings, n or module.num_embeddings))
+    return None
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 

@@ -104,11 +104,20 @@ def inspect(folder: Path, *, allow_own_code: bool = False) -> ModelFiles:
     return ModelFiles(folder, config, tokenizer_config, weights, tensors, texts)
 
 
-def has_chat_template(files: ModelFiles) -> bool:
-    """Whether the folder says how a conversation is written."""
-    return bool(files.tokenizer_config.get("chat_template")) or any(
-        (files.folder / name).is_file() for name in _TEMPLATES
-    )
+def template_source(files: ModelFiles) -> str | None:
+    """The chat template, from where transformers takes it; None where there is none."""
+    jinja, in_json = (files.folder / name for name in _TEMPLATES)
+    try:
+        if jinja.is_file():
+            return jinja.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{jinja}: cannot be read as text; {_AGAIN}") from error
+    found = _json(in_json).get("chat_template") if in_json.is_file() else None
+    found = found or files.tokenizer_config.get("chat_template")
+    if isinstance(found, list):  # several templates by name
+        named = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
+        found = named.get("default")
+    return found if isinstance(found, str) and found else None
 
 
 def inspect_adapter(folder: Path) -> AdapterFiles:

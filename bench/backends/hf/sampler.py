@@ -16,6 +16,8 @@ from bench.backends.hf.draw import gumbel
 from bench.backends.hf.shaping import PENALTY_WINDOW_TOKENS, is_greedy, penalized, penalizes, shaped
 from bench.records import Sampling
 
+_MASK = 0xFFFFFFFF
+
 
 @dataclass
 class _Row:
@@ -34,7 +36,7 @@ class Sampler:
 
     def enter(self, row: int, seed: int, prompt: Sequence[int]) -> None:
         """An answer begins in this row."""
-        self._rows[row] = _Row(seed, 0, list(prompt[-PENALTY_WINDOW_TOKENS:]))
+        self._rows[row] = _Row((seed ^ seed >> 32) & _MASK, 0, list(prompt[-PENALTY_WINDOW_TOKENS:]))
 
     def leave(self, row: int) -> None:
         """The row's answer is over."""

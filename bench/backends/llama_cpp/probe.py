@@ -42,7 +42,8 @@ def probe(path: Path) -> str | None:
     return None
 
 
-def _limit_self() -> None:
+def limit_self() -> None:
+    """Take memory and time from this process, where the system can."""
     try:
         import resource
     except ImportError:  # not on Windows; the parent's timeout still holds
@@ -57,7 +58,7 @@ def main() -> None:
     # whatever a library prints goes elsewhere; the answer alone is on the real stdout
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    _limit_self()
+    limit_self()
     reason = probe(Path(sys.argv[1]))
     answer.write(json.dumps({} if reason is None else {"error": reason}))
     answer.close()

@@ -8,15 +8,15 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaForCausalLM
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from bench import backends
 from bench.backends.hf import model_folder
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
-from tests.backends.asking import hf_spec, sampling
+from tests.backends.asking import hf_spec, sampling, texts
 from tests.backends.hf.conftest import adapter_for
 from tests.builders import SCHEMA
-from tests.fixtures.tiny_hf import llama_config
+from tests.fixtures.tiny_hf import llama_config, make_tiny_hf
 
 BACKEND = backends.get("hf")
 
@@ -140,14 +140,33 @@ def test_a_model_without_a_chat_template_is_refused(copied):
 
 def test_a_template_that_fails_is_refused(copied):
     (copied / "chat_template.jinja").write_text("{{ nothing.at.all() }}")
-    with pytest.raises(ModelFileError, match="chat template cannot be used"):
-        BACKEND.open(hf_spec(copied), sampling(), SCHEMA, 1)
+    refused(copied, "chat template cannot be used")
 
 
 def test_a_template_cannot_leave_the_sandbox(copied):
     (copied / "chat_template.jinja").write_text("{{ messages.__class__.__mro__ }}{{ ''.__class__.__base__ }}")
-    with pytest.raises(ModelFileError, match=r"unsafe|cannot be used"):
-        BACKEND.open(hf_spec(copied), sampling(), SCHEMA, 1)
+    refused(copied, "unsafe")
+
+
+def test_a_template_that_never_ends_is_refused_in_time(copied, monkeypatch):
+    monkeypatch.setattr("bench.backends.hf.probe.PROBE_TIMEOUT_S", 3.0)
+    loops = "{% for a in range(99999) %}" * 4 + "x" + "{% endfor %}" * 4
+    (copied / "chat_template.jinja").write_text(loops)
+    with pytest.raises(ModelFileError, match=r"did not end|writes more than|ended with code"):
+        BACKEND.check(hf_spec(copied), sampling())
+
+
+def test_more_context_than_learned_positions_is_refused(copied, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(str(copied))
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=32, n_layer=1, n_head=2, n_positions=128, eos_token_id=1
+    )
+    folder = make_tiny_hf(tmp_path / "gpt2", tokenizer, GPT2LMHeadModel(config))
+    session = BACKEND.open(hf_spec(folder), sampling(context_tokens=128), SCHEMA, 2)
+    assert len(texts(session, (1, 2))) == 2
+    session.close()
+    with pytest.raises(UsageError, match="has learned 128 positions"):
+        BACKEND.open(hf_spec(folder), sampling(context_tokens=129), SCHEMA, 2)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
