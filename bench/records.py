@@ -466,6 +466,8 @@ class LoadedModel(Record):
     """What the engine computed and how fast, where it tells."""
     engine: str = ""
     """Engine and version, e.g. `llama-cpp-python 0.3.36`."""
+    notes: tuple[str, ...] = ()
+    """What happened while it answered that a reader has to know, e.g. a server that was set aside."""
     details: dict[str, Any] = Field(default_factory=dict)
     """What else identifies it: architecture, trained context, template hash, options in force."""
 

@@ -360,12 +360,14 @@ def _record_arm(
 
 
 def _together(before: LoadedModel | None, now: LoadedModel) -> LoadedModel:
-    """What was loaded now, with the highest memory and all the tokens since the run began."""
+    """What was loaded now, with the highest memory, all the tokens and all notes since the run began."""
     if before is None:
         return now
     peaks = [m.peak_memory_bytes for m in (before, now) if m.peak_memory_bytes is not None]
     speed = now.speed.plus(before.speed) if now.speed else before.speed
-    return now.model_copy(update={"peak_memory_bytes": max(peaks, default=None), "speed": speed})
+    notes = tuple(dict.fromkeys((*before.notes, *now.notes)))
+    update = {"peak_memory_bytes": max(peaks, default=None), "speed": speed, "notes": notes}
+    return now.model_copy(update=update)
 
 
 def _set_status(writer: store.RunWriter, status: str) -> None:

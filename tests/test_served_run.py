@@ -5,9 +5,10 @@ import json
 import pytest
 
 from bench import latency, sweep
+from bench.cli import progress
 from bench.config import ArticlesConfig, Config, ModelConfig
 from bench.errors import BackendError
-from bench.records import Sampling
+from bench.records import LoadedModel, Sampling
 from bench.store import open_run
 from benchmarks import serving
 from tests.backends.loopback import FakeOllama, FakeOpenAi, Loopback
@@ -113,6 +114,27 @@ def test_one_of_two_servers_is_lost_and_noted(tmp_path):
     told = {one["address"]: one["set_aside"] for one in record.loaded.details["endpoints"]}
     assert told[other.address] is None
     assert told[server.address]
+    assert record.loaded.notes == (
+        f"{server.address} was set aside, its work went to the others: {told[server.address]}",
+    )
+
+
+def test_what_was_noted_before_a_resume_is_kept():
+    before, now = (LoadedModel(notes=notes) for notes in (("a was set aside", "b"), ("b", "c")))
+    assert sweep._together(before, now).notes == ("a was set aside", "b", "c")
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_notes_are_printed_when_an_arm_is_finished(interactive, monkeypatch, capsys):
+    monkeypatch.setattr("rich.console.Console.is_terminal", interactive)
+    with FakeOpenAi() as server:
+        plan = sweep.plan(config(server))
+        with progress.sweep_progress(plan) as drawn:
+            drawn.arm_started("f", 0, 1)
+            drawn.arm_finished("f", LoadedModel(notes=("x was set aside\x1b[31m",)))
+    printed = capsys.readouterr().err
+    assert "note: x was set aside" in printed
+    assert "\x1b[31m" not in printed
 
 
 @pytest.mark.parametrize(("backend", "fake"), [("openai_api", FakeOpenAi), ("ollama", FakeOllama)])

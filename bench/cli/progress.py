@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from bench.records import FAILED_MEASUREMENTS, LoadedModel, Outcome, Sample
+from bench.safe_text import inert
 
 if TYPE_CHECKING:
     from bench.sweep import Plan
@@ -62,6 +63,13 @@ class _Lines:
     def arm_finished(self, arm: str, loaded: LoadedModel | None) -> None:
         text = self._counts.text() if loaded else "nothing left to do"
         self._console.print(f"{arm}: {text}", markup=False, highlight=False, soft_wrap=True)
+        _print_notes(self._console, loaded)
+
+
+def _print_notes(console: Console, loaded: LoadedModel | None) -> None:
+    """What happened that a reader has to know, one line each."""
+    for note in loaded.notes if loaded else ():
+        console.print(f"  note: {inert(note)}", markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bars:
@@ -88,6 +96,7 @@ class _Bars:
     def arm_finished(self, arm: str, loaded: LoadedModel | None) -> None:
         note = self._counts.text() if loaded else "nothing left to do"
         self._bars.console.print(f"{arm}: {note}", markup=False, highlight=False)
+        _print_notes(self._bars.console, loaded)
 
 
 class _Timed:

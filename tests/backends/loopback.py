@@ -237,6 +237,28 @@ class FakeOpenAi(Loopback):
         yield b"data: [DONE]\n\n"
 
 
+class FakeVllm(FakeOpenAi):
+    """The same with vLLM's own routes, and several answers in one request."""
+
+    def reply(self, path: str, body: Json) -> Reply:
+        if path == "/version":
+            return _json({"version": "0.22.1"})
+        if path == "/v1/models":
+            return _json({"data": [{"id": "tiny", "root": "org/tiny", "max_model_len": self.context_tokens}]})
+        if path == "/tokenize":
+            n_tokens = _n_prompt_tokens(body)
+            return _json({"count": n_tokens, "max_model_len": 8192, "tokens": list(range(1, n_tokens + 1))})
+        if body.get("n", 1) == 1:
+            return super().reply(path, body)
+        texts = [self.text_of(body["seed"] + i) for i in range(body["n"])]
+        choices = [
+            {"index": i, "finish_reason": "stop", "message": {"content": text}}
+            for i, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": _n_prompt_tokens(body), "completion_tokens": 99}
+        return _json({"choices": choices[::-1], "usage": usage})
+
+
 class FakeOllama(Loopback):
     """Ollama 0.33 as its published API describes it."""
 
@@ -370,6 +392,8 @@ def _tokens(text: str) -> list[str]:
 
 def _n_prompt_tokens(body: Json) -> int:
     prompt = body.get("prompt")
+    if isinstance(prompt, list):
+        return len(prompt)
     texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in body["messages"]]
     return sum(len(_tokens(text)) for text in texts)
 

@@ -93,7 +93,11 @@ class ServerSession:
             return
         close(bridge, self._endpoints)
         details = {**self.loaded.details, "endpoints": [_told(endpoint) for endpoint in self._endpoints]}
-        self.loaded = self.loaded.model_copy(update={"details": details})
+        lost = [endpoint for endpoint in self._endpoints if endpoint.set_aside is not None]
+        notes = tuple(
+            f"{e.wire.address} was set aside, its work went to the others: {e.set_aside}" for e in lost
+        )
+        self.loaded = self.loaded.model_copy(update={"details": details, "notes": notes})
 
     def _opened(self) -> Bridge:
         if self._bridge is None:
