@@ -186,6 +186,11 @@ class GateConfig(Record):
     """A rise of the variance below the square of this never matters."""
     labels: float = Field(0.05, gt=0, lt=1)
     """Largest excess disagreement of labels."""
+    quality_drop: float = Field(0.02, gt=0, lt=1)
+    """Largest drop of the accuracy where articles have labels; where they have only reference scores, the
+    largest rise of the mean absolute error."""
+    accuracy_floor: float | None = Field(None, ge=0, le=1)
+    """Smallest accuracy of any arm; not asked without it."""
 
     def mean_margin(self, limits: tuple[float, float] | None) -> float:
         """The shift of the mean that does not matter, in units of a score with these limits."""

@@ -68,7 +68,7 @@ def judge(
     result = GateResult(
         run_id=data.manifest.run_id,
         baseline=common_baseline(data.arms, references),
-        margins=margins.model_dump(),
+        margins=margins.model_dump(exclude_none=True),
         exit_code=0,
         asked={name: questions.load(name).ASKS for name in questions.names()},
         notes=tuple(notes(data)),

