@@ -228,22 +228,26 @@ def numbers(
     data: Measured, margins: GateConfig, compared: Mapping[str, str | None]
 ) -> dict[str, dict[str, Any]]:
     """Costs of every arm, and what a next run would need, as in `arms.csv` and `pairs.csv`."""
+    import numpy as np
+
+    from bench.analysis import rows
     from bench.analysis.arms import arm_table
-    from bench.analysis.comparisons import Comparison
-    from bench.analysis.naive import pooled_moments
-    from bench.analysis.pairs import pair_table
+    from bench.analysis.latency import latency_ratio
+    from bench.analysis.pairs import planning
 
     costs = ("valid_rate", "duration_mean_s", "seconds_per_valid", "file_bytes", "peak_memory_bytes")
     table = arm_table(data.samples, data.timings, data.grid, data.arms, data.limits)
     made = {row["arm"]: {name: _known(row[name]) for name in costs} for row in table.to_dict("records")}
-    pairs = [Comparison("gate", a, b) for a, b in compared.items() if b is not None and a != b]
-    moments, thresholds = pooled_moments(data.samples), data.schema.label_thresholds
-    rows = pair_table(data.grid, moments, pairs, thresholds, margins.mean * data.scale)
+    pairs = [(arm, base) for arm, base in compared.items() if base is not None and arm != base]
+    a, b = (np.array([data.grid.row(pair[side]) for pair in pairs], dtype=np.int64) for side in (0, 1))
+    grid = data.grid
+    n_common = rows.count(grid.score_mean[a] - grid.score_mean[b])
+    ratios = latency_ratio(grid.log_duration_mean[a], grid.log_duration_mean[b])["latency_ratio"]
+    plans = planning(grid, a, b, margins.mean * data.scale).to_dict("records")
     result: dict[str, dict[str, Any]] = {arm: dict(values) for arm, values in made.items()}
-    for row in rows.to_dict("records"):
-        needed = {name: _whole(row[name]) for name in ("n_articles_needed", "n_iterations_needed")}
-        ratio = _known(row["latency_ratio"])
-        result[row["arm_a"]] |= {**needed, "n_articles": int(row["n_articles"]), "latency_ratio": ratio}
+    for (arm, _), plan, n_articles, ratio in zip(pairs, plans, n_common, ratios, strict=True):
+        needed = {name: _whole(plan[name]) for name in ("n_articles_needed", "n_iterations_needed")}
+        result[arm] |= {**needed, "n_articles": int(n_articles), "latency_ratio": _known(ratio)}
     return result
 
 

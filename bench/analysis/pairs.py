@@ -17,7 +17,7 @@ from bench.analysis.cells import Grid
 from bench.analysis.comparisons import Comparison
 from bench.analysis.correction import benjamini_hochberg, holm
 from bench.analysis.drift import drift, sampling_variance
-from bench.analysis.frames import FloatArray, IntArray, Thresholds
+from bench.analysis.frames import IntArray, Thresholds
 from bench.analysis.labels import label_agreement
 from bench.analysis.latency import latency_ratio
 from bench.analysis.naive import PooledMoments, welch
@@ -86,7 +86,7 @@ def pair_table(
             valid_difference(grid.valid_rate[a], grid.valid_rate[b]),
             latency_ratio(grid.log_duration_mean[a], grid.log_duration_mean[b]),
             welch(moments, a, b),
-            _planning(grid, a, b, d, margin),
+            planning(grid, a, b, margin),
         ],
         axis=1,
     )
@@ -107,7 +107,12 @@ def _corrected(kind: pd.Series, p_value: pd.Series) -> pd.DataFrame:
     return table
 
 
-def _planning(grid: Grid, a: IntArray, b: IntArray, d: FloatArray, margin: float) -> pd.DataFrame:
+def planning(grid: Grid, a: IntArray, b: IntArray, margin: float) -> pd.DataFrame:
+    """What rows `a` minus rows `b` could have found, and what would settle `margin` with power .80.
+
+    Unit: the article; columns as in `pairs.csv`. Formulas, and when undefined: `bench.analysis.power`.
+    """
+    d = grid.score_mean[a] - grid.score_mean[b]
     n, sd = rows.count(d).tolist(), rows.sd(d).tolist()
     answer = rows.mean(grid.score_variance[a]) + rows.mean(grid.score_variance[b])
     noise = rows.mean(sampling_variance(grid, a) + sampling_variance(grid, b))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,27 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([csv_text(str(column)) for column in table.columns])
-    columns = [table.iloc[:, index].tolist() for index in range(table.shape[1])]
-    writer.writerows([[csv_value(value) for value in row] for row in zip(*columns, strict=True)])
+    columns = [_csv_column(table.iloc[:, index].tolist()) for index in range(table.shape[1])]
+    writer.writerows(zip(*columns, strict=True))
     return buffer.getvalue().encode("utf-8")
+
+
+def _csv_column(values: list[Any]) -> list[str]:
+    """`csv_value` of each; names stand in many rows and are made inert once."""
+    known: dict[str, str] = {}
+    cells = []
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            cells.append("" if math.isnan(value) else repr(value))
+        elif kind is str:
+            cell = known.get(value)
+            if cell is None:
+                cell = known[value] = csv_text(value)
+            cells.append(cell)
+        else:
+            cells.append(csv_value(value))
+    return cells
 
 
 def csv_value(value: Any) -> str:
