@@ -15,7 +15,8 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     notes = [
         "One row per arm. Failed measurements are counted apart and are in no rate. Intervals are over "
         "articles, 95 %.",
-        "No failure at all is not 100 %: the worst that is still likely stands beside it.",
+        "No failure at all is not 100 %: answers to one article are then taken to fail alike (correlation "
+        "0.2), and the worst that is still likely, that whole articles fail, stands beside it.",
     ]
     first = (
         "arm", "n_articles", "n_samples", "n_valid", "n_failed_measurements", "valid_rate",
