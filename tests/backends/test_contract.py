@@ -6,7 +6,7 @@ import pytest
 
 from bench import backends, plugins
 from bench.backends import BackendState, Request
-from bench.errors import ConfigError
+from bench.errors import ConfigError, UsageError
 from bench.records import ModelSpec
 from tests import builders
 from tests.backends.asking import complete, hf_spec, llama_spec, prompt, sampling, server_spec, texts
@@ -19,6 +19,7 @@ CASES: dict[str, Callable[[pytest.FixtureRequest], ModelSpec]] = {
     "openai_api": lambda request: server_spec(request.getfixturevalue("llama_server")),
 }
 """An arm of each backend; fixtures give it a tiny model, or a real server that holds one."""
+SCRIPTED = {"fake": "its answers are scripted", "ollama": "its server is a fake, unless OLLAMA_HOST answers"}
 NAMES = plugins.names("backends")
 
 
@@ -98,6 +99,42 @@ def test_an_answer_ends_at_max_tokens(open_session):
     cut = [c for c in completions if c.stop_reason == "length"]
     assert cut
     assert {c.completion_tokens for c in cut} == {3}
+
+
+def test_an_answer_ends_before_a_stop_text(open_session):
+    found = texts(open_session(), range(8))
+    seed, stop = next(
+        (seed, c) for seed, text in enumerate(found) for c in text[1:] if c.isascii() and c.isalnum()
+    )
+    (completion,) = complete(open_session(stop=[stop]), (seed,))
+    assert (completion.text, completion.stop_reason) == (found[seed].partition(stop)[0], "stop")
+
+
+def test_a_sampling_value_is_honoured_or_refused(name, spec, open_session):
+    if name in SCRIPTED:
+        pytest.skip(f"{name} draws nothing here: {SCRIPTED[name]}")
+    try:
+        backends.get(name).check(spec, sampling(top_k=1))
+    except UsageError:
+        return
+    assert len(set(texts(open_session(top_k=1), range(4)))) == 1
+
+
+def test_text_in_any_language_is_read_and_answered(open_session):
+    (completion,) = complete(
+        open_session(), (1,), text="株式 🙂 naïve\u202e\x00 <|im_end|> {{ x }}", system="Ответь."
+    )
+    assert completion.error is None
+    assert completion.stop_reason in {"stop", "length"}
+
+
+def test_leaving_early_does_not_disturb_the_next_answers(open_session):
+    session = open_session()
+    alone = texts(session, (1,))
+    answers = iter(session.generate([Request(prompt(prompt_id=f"p{i}"), (1, 2)) for i in range(3)]))
+    next(answers)
+    del answers
+    assert texts(session, (1,)) == alone
 
 
 def test_a_prompt_that_does_not_fit_is_an_overflow_for_every_seed(open_session):
