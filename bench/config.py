@@ -67,12 +67,16 @@ class ArticlesConfig(Record):
     """Which articles every arm is asked about."""
 
     source: Text = "sample"
-    """`sample` (the bundled articles), a frozen set's name, a `.jsonl` file, or `files`; to be fetched
-    and frozen before a run: `yahoo`, `rss`, `urls`."""
+    """`sample` (what comes with the task, else the bundled articles), a frozen set's name, a `.jsonl` file,
+    `files` or `phrasebank`; to be fetched and frozen before a run: `yahoo`, `rss`, `urls`."""
     limit: int | None = Field(None, ge=1)
     """Take only the first so many."""
     path: Text | None = None
-    """`files`: a .jsonl or .csv file, or a folder of .txt and .html files."""
+    """`files`: a .jsonl or .csv file, or a folder of .txt and .html files; `phrasebank`: one of its files."""
+    columns: dict[str, Text] = Field(default_factory=dict)
+    """`files`: which column of a .csv file is `text`, `label`, ...; its other columns are left alone."""
+    label_map: dict[str, Text] = Field(default_factory=dict)
+    """What the labels of the articles are called by the task, where a data set has other names."""
     tickers: tuple[Text, ...] = ()
     """`yahoo`: the exchange symbols whose news is read."""
     feeds: tuple[Text, ...] = ()
@@ -213,7 +217,7 @@ class Config(Record):
     """Everything `bench run` and `bench report` are told."""
 
     task: Text = "financial_news"
-    """A shipped task, or the path of a task's `.yaml` file."""
+    """A shipped task, or the path of a `.yaml`, `.py` (it is executed) or `.csv` file."""
     articles: ArticlesConfig = ArticlesConfig()
     """What is read."""
     iterations: int = Field(15, ge=1, le=10_000)

@@ -85,6 +85,9 @@ class Article(Record):
     parts: dict[str, Text] = Field(default_factory=dict)
     """What belongs to it besides the text, by name: the comment that a comment answers, ..."""
 
+    def __hash__(self) -> int:
+        return hash(self.id)  # the parts are a mapping, which has no hash of its own
+
     @staticmethod
     def make_id(text: str, entity: Entity | None, parts: Mapping[str, str] | None = None) -> str:
         """The id an article with this text, entity and parts has."""

@@ -162,7 +162,7 @@ def _judged(lead: Lead, article: Article, settings: ArticlesConfig) -> Outcome:
             lead.where, "not_relevant", f"it does not speak of {company.name if company else names}"
         )
     entity = article.entity or lead.entity or (entity_of(company) if company else None)
-    update = {"id": Article.make_id(text, entity), "text": text, "entity": entity}
+    update = {"id": Article.make_id(text, entity, article.parts), "text": text, "entity": entity}
     return Outcome(lead.where, "kept", article=article.model_copy(update=update))
 
 

@@ -3,8 +3,8 @@
     {"text": "...", "title": "...", "entity": {"name": "...", "ticker": null}, "label": "positive"}
 
 In: a path. Out: Article records, every line checked, or an error that names file and line. `text` is
-the only key a line must have: `id` follows from text and entity, `source` is the file's name where it
-is missing. Labels and scores are not compared with any task here.
+the only key a line must have: `id` follows from text, entity and parts, `source` is the file's name where
+it is missing. Labels and scores are not compared with any task here.
 """
 
 from __future__ import annotations
@@ -79,10 +79,10 @@ def _article(line: bytes, path: Path, number: int) -> Article:
         raise ConfigError(f"{where}: {field}: {first['msg']}") from error
     if not article.text.strip():
         raise ConfigError(f"{where}: text: it is blank; remove the line or give the article's text")
-    identity = Article.make_id(article.text, article.entity)
+    identity = Article.make_id(article.text, article.entity, article.parts)
     if given_id not in (None, identity):
         raise ConfigError(
-            f"{where}: id: {given_id!a} does not belong to this text and entity ({identity} does); "
+            f"{where}: id: {given_id!a} does not belong to this text, entity and parts ({identity} does); "
             "leave the id out to have it computed"
         )
     return article.model_copy(update={"id": identity})

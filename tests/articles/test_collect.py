@@ -273,7 +273,7 @@ def test_a_run_wants_what_is_fetched_frozen_first(name):
 
 def test_files_take_what_jsonl_gives():
     Path("a.jsonl").write_text('{"text": "Sales rose."}\n')
-    assert len(files._read(Path("a.jsonl"))) == 1
+    assert len(files._read(Path("a.jsonl"), {})) == 1
 
 
 def test_two_hundred_pages_of_four_hosts_all_come(settings):

@@ -28,11 +28,11 @@ def line(text=TEXT, **fields) -> str:
 
 @pytest.mark.parametrize("name", sorted(set(articles.names()) - sources.FETCHED))
 def test_every_local_source_gives_articles_with_right_and_distinct_ids(name, tmp_path):
-    (tmp_path / "a.txt").write_text(TEXT)
-    found = articles.load(ArticlesConfig(source=name, path=str(tmp_path)))
+    (tmp_path / "a.txt").write_text(TEXT + ("@neutral\n" if name == "phrasebank" else ""))
+    found = articles.load(ArticlesConfig(source=name, path=str(tmp_path / "a.txt")))
     assert all(isinstance(a, Article) and a.id == Article.make_id(a.text, a.entity) for a in found)
     assert len({a.id for a in found}) == len(found)
-    assert {a.source for a in found} <= {name}
+    assert {a.source for a in found} <= {name, "a"}
 
 
 def test_an_unknown_source_is_refused_with_the_nearest_name():
@@ -41,7 +41,7 @@ def test_an_unknown_source_is_refused_with_the_nearest_name():
 
 
 def test_the_data_folder_is_not_a_source():
-    assert articles.names() == ("files", "rss", "sample", "urls", "yahoo")
+    assert articles.names() == ("files", "phrasebank", "rss", "sample", "urls", "yahoo")
 
 
 def test_a_limit_takes_the_first_articles():

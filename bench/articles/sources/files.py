@@ -2,7 +2,9 @@
 
 In: `articles.path`. Out: leads: whole articles of .jsonl, .csv and .txt, saved pages of .html (also .gz), in
 the order of the file or of the names. CSV needs a column `text`; `title`, `url`, `published_at`, `label`,
-`reference_score`, `name` and `ticker` are read where there are any. It fetches nothing.
+`reference_score`, `name`, `ticker` and `parts.NAME` are read where there are any. A table with other columns
+needs `articles.columns`, which says where each of these is found; the rest is then left alone. It fetches
+nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,6 +28,7 @@ from bench.records import Article, Entity
 _PAGES = (".html", ".htm", ".xhtml", ".html.gz", ".htm.gz")
 _TEXTS = (".txt",)
 _ARTICLE_COLUMNS = ("title", "url", "published_at", "label", "reference_score")
+_PART = "parts."
 _COLUMNS = frozenset({"id", "text", "name", "ticker", "source", "fetched_at", *_ARTICLE_COLUMNS})
 
 
@@ -35,31 +39,32 @@ class Source:
         if settings.path is None:
             raise ConfigError("articles.path: the source `files` needs the path of a file or a folder")
         self._path = Path(settings.path).expanduser()
+        self._columns = settings.columns
 
     async def leads(self, get: Get) -> list[Lead | Failed]:
         """What the files hold."""
-        return await asyncio.to_thread(_read, self._path)
+        return await asyncio.to_thread(_read, self._path, self._columns)
 
 
-def _read(path: Path) -> list[Lead | Failed]:
+def _read(path: Path, columns: Mapping[str, str]) -> list[Lead | Failed]:
     if not path.exists():
         raise NoArticlesError(f"{path}: no such file or folder; set articles.path to one")
     try:
         if not path.is_dir():
-            return _file(path)
+            return _file(path, columns)
         known = (".jsonl", ".csv", *_TEXTS, *_PAGES)
         files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(known))
-        return [lead for file in files for lead in _file(file)]
+        return [lead for file in files for lead in _file(file, columns)]
     except OSError as error:
         raise NoArticlesError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
 
 
-def _file(path: Path) -> list[Lead | Failed]:
+def _file(path: Path, columns: Mapping[str, str]) -> list[Lead | Failed]:
     name = path.name.lower()
     if name.endswith(".jsonl"):
         return [Lead(where=f"{path.name} {a.id}", article=a) for a in read_jsonl(path)]
     if name.endswith(".csv"):
-        return list(_csv(path))
+        return list(_csv(path, columns))
     if name.endswith(_TEXTS):
         text = decoded(path.read_bytes()).strip()
         return (
@@ -77,35 +82,69 @@ def _text_lead(where: str, text: str) -> Lead:
     return Lead(where=where, article=Article(id=Article.make_id(text, None), text=text, source="files"))
 
 
-def _csv(path: Path) -> list[Lead | Failed]:
-    rows = csv.DictReader(io.StringIO(decoded(path.read_bytes()).lstrip("\ufeff"), newline=""), strict=True)
+def _csv(path: Path, wanted: Mapping[str, str]) -> list[Lead | Failed]:
+    rows = csv.reader(io.StringIO(decoded(path.read_bytes()).lstrip("\ufeff"), newline=""), strict=True)
     leads: list[Lead | Failed] = []
     try:
-        columns = [c.strip().lower() for c in rows.fieldnames or ()]
-        if "text" not in columns:
-            raise ConfigError(f"{path}:1: no column `text`; there are: {', '.join(columns) or 'none'}")
-        if unknown := [c for c in columns if c not in _COLUMNS]:
-            raise ConfigError(
-                f"{path}:1: unknown column {unknown[0]!a}; known: {', '.join(sorted(_COLUMNS))}"
-            )
-        rows.fieldnames = columns
-        for row in rows:
-            leads.append(_row(row, f"{path.name}:{rows.line_num}"))
+        header = next(rows, [])
+        places = _named_columns(header, wanted, path) if wanted else _plain_columns(header, path)
+        for cells in rows:
+            if cells:
+                whole = [*cells, *[""] * (len(header) - len(cells))]
+                row = {name: whole[place] for name, place in places.items()}
+                leads.append(_row(row, f"{path.name}:{rows.line_num}"))
     except csv.Error as error:
         raise ConfigError(f"{path}:{rows.line_num}: not CSV: {error}") from error
     return leads
 
 
-def _row(row: dict[str, str | None], where: str) -> Lead | Failed:
-    text = (row.get("text") or "").strip()
+def _plain_columns(header: list[str], path: Path) -> dict[str, int]:
+    """Where each column is in a table that has our names."""
+    columns = [c.strip().lower() for c in header]
+    if "text" not in columns:
+        raise ConfigError(
+            f"{path}:1: no column `text`; there are: {', '.join(columns) or 'none'}; "
+            "`articles.columns` can say which one it is"
+        )
+    if unknown := [c for c in columns if not _is_known(c)]:
+        raise ConfigError(
+            f"{path}:1: unknown column {unknown[0]!a}; known: {', '.join(sorted(_COLUMNS))}, parts.NAME; "
+            "with `articles.columns` the others are left alone"
+        )
+    return {name: place for place, name in enumerate(columns)}
+
+
+def _named_columns(header: list[str], wanted: Mapping[str, str], path: Path) -> dict[str, int]:
+    """Where each column is in a table that has names of its own."""
+    if "text" not in wanted or not all(map(_is_known, wanted)):
+        raise ConfigError(
+            f"articles.columns: names the column of `text`, and of any of {', '.join(sorted(_COLUMNS))}, "
+            f"parts.NAME; found {', '.join(map(ascii, wanted))}"
+        )
+    missing = [column for column in wanted.values() if header.count(column) != 1]
+    if missing:
+        raise ConfigError(
+            f"{path}:1: not one column {missing[0]!a}; there are: {', '.join(map(ascii, header))}"
+        )
+    return {name: header.index(column) for name, column in wanted.items()}
+
+
+def _is_known(name: str) -> bool:
+    return name in _COLUMNS or (name.startswith(_PART) and len(name) > len(_PART))
+
+
+def _row(row: dict[str, str], where: str) -> Lead | Failed:
+    text = row["text"].strip()
     if not text:
         return Failed(where, "empty", "there is no text in it")
-    name, ticker = (row.get("name") or "").strip(), (row.get("ticker") or "").strip()
+    name, ticker = (row.get(key, "").strip() for key in ("name", "ticker"))
     entity = Entity(name=name or ticker, ticker=ticker or None) if name or ticker else None
-    fields = {c: row[c] for c in _ARTICLE_COLUMNS if (row.get(c) or "").strip()}
+    parts = {c.removeprefix(_PART): cell for c, cell in row.items() if c.startswith(_PART) and cell.strip()}
+    fields = {c: row[c] for c in _ARTICLE_COLUMNS if row.get(c, "").strip()}
+    identity = Article.make_id(text, entity, parts)
     try:
         article = Article.model_validate(
-            {**fields, "id": Article.make_id(text, entity), "text": text, "source": "files", "entity": entity}
+            {**fields, "id": identity, "text": text, "source": "files", "entity": entity, "parts": parts}
         )
     except ValidationError as error:
         first = error.errors()[0]
