@@ -24,6 +24,15 @@ Location = tuple[str | int, ...]
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
+class PlacedError(ValueError):
+    """A mistake at one place of a record that only the whole record shows; raised by its validator."""
+
+    def __init__(self, location: Location, message: str) -> None:
+        super().__init__(".".join(map(str, location)) + (": " if location else "") + message)
+        self.location = location
+        self.message = message
+
+
 class Document(NamedTuple):
     """A YAML text as plain data."""
 
@@ -68,18 +77,23 @@ class Document(NamedTuple):
         self, problem: dict[str, Any], known: Callable[[Location], list[str]], tags: Collection[str]
     ) -> str:
         location: Location = tuple(part for part in problem["loc"] if part not in tags)
+        error = problem.get("ctx", {}).get("error")
+        if isinstance(error, PlacedError):
+            location = (*location, *error.location)
         name = ".".join(str(part) for part in location)
         where = f"{self.path}:{self.line(location)}" + (f": {name}" if name else "")
         if problem["type"] == "extra_forbidden":
             return f"{where}: unknown key; known here: {', '.join(known(location[:-1]))}"
         if problem["type"] == "missing":
             return f"{where}: is missing"
-        message = str(problem["msg"]).removeprefix("Value error, ")
+        message = error.message if isinstance(error, PlacedError) else str(problem["msg"])
+        message = message.removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
         value = problem.get("input")
         if isinstance(value, (dict, list)) or problem["type"] == "value_error":
             return f"{where}: {message}"
-        return f"{where}: {message}; found {_found(value)}"
+        remedy = "; write it in quotes" if problem["type"] == "string_type" and _is_number(value) else ""
+        return f"{where}: {message}; found {_found(value)}{remedy}"
 
 
 def parsed(text: str, path: Path, remedy: str) -> Document:
@@ -132,6 +146,10 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], path:
     elif isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             _walk(item, (*location, place), lines, path)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _found(value: Any) -> str:
