@@ -21,8 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from bench import articles as article_room
-from bench import backends, conditions, provenance, store, tasks
+from bench import backends, conditions, items, provenance, store, tasks
 from bench.backends import Request
 from bench.config import Config
 from bench.errors import BenchError, ConfigError, ResumeRefusedError, StorageError
@@ -98,7 +97,7 @@ def plan(config: Config) -> Plan:
     task = tasks.load(config.task)
     for spec in config.arms():
         backends.check_schema(spec, task.answer)
-    articles = article_room.load(config.articles)
+    articles = items.load(task, config.articles)
     sampling = config.sampling
     greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
     result = Plan(
@@ -158,7 +157,7 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
         bench_version=str(provenance.package_version("bench")),
         config=plan.config.model_dump(mode="json"),
         task={**task, "digest": plan.task.digest},
-        provenance={**provenance.collect(), "articles": article_room.identity(plan.config.articles)},
+        provenance={**provenance.collect(), "articles": items.identity(plan.task, plan.config.articles)},
         article_ids=tuple(article.id for article in plan.articles),
         iterations=plan.iterations,
         arms=tuple(_arm_record(plan, spec) for spec in plan.arms),
