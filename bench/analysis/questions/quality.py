@@ -92,7 +92,7 @@ def _by_labels(evidence: Evidence, grades: Grades) -> pd.DataFrame:
     drops = right_b - right_a
     n, mean = rows.count(drops), rows.mean(drops)
     bounds = mean_bounds(drops, -1.0, 1.0, TAIL)
-    own = mean_bounds(right_a, 0.0, 1.0, TAIL)
+    own = mean_bounds(right_a if floor is not None else right_a[:, :0], 0.0, 1.0, TAIL)
     met, missed = _floor_words(own.lower, own.upper, floor)
     passes, fails = (bounds.upper <= margin) & met, (bounds.lower > margin) | missed
     p_value = share_above(drops, 1.0, margin)
