@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench import store
 from bench.analysis.comparisons import baseline_arms, baseline_notes
+from bench.analysis.quality_sentences import quality_sentences
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
 from bench.analysis.tables import build_tables
 from bench.arm_names import resolve_arm
@@ -122,7 +123,10 @@ def make_report(
         baseline=baseline,
         gate=gate,
         paths=tuple(paths),
-        sentences=tuple(group_sentences(tables["pairs"], arms, baseline)),
+        sentences=(
+            *quality_sentences(data.table("quality"), data.table("quality_pairs")),
+            *group_sentences(tables["pairs"], arms, baseline),
+        ),
         notes=(*left_out, *_notes(manifest, tables, arms, baseline)),
     )
 

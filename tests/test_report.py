@@ -230,8 +230,9 @@ def test_labelled_articles_give_accuracy_and_unlabelled_ones_a_warning():
 
 
 def test_every_group_gets_one_sentence_with_its_difference():
-    (sentence,) = report(write_run()).sentences
-    assert sentence.startswith("tiny/base@fake, mean score against fp16: q8_0 ")
+    right, score = report(write_run()).sentences
+    assert right.startswith("tiny/base@fake, right answers over 2 items: q8_0 100.0 %")
+    assert score.startswith("tiny/base@fake, mean score against fp16: q8_0 ")
 
 
 def test_a_group_without_baseline_is_said():

@@ -104,6 +104,8 @@ FIGURES: dict[str, Figure] = {
     "matthews": matthews,
 }
 """The figures of a whole arm that are no means over items."""
+SMALLEST = {"matthews": -1.0}
+"""The smallest value of a figure where that is not 0; the largest is 1."""
 
 
 # ---------------------------------------------------------------- intervals
@@ -128,8 +130,10 @@ def resampled(matrices: FloatArray) -> FloatArray:
     return whole.reshape(len(whole), *matrices.shape[1:])
 
 
-def interval(draws: FloatArray, estimate: float, n_items: int) -> Interval:
-    """95 % percentile interval of bootstrap draws, widened for few items.
+def interval(
+    draws: FloatArray, estimate: float, n_items: int, limits: tuple[float, float] = (0.0, 1.0)
+) -> Interval:
+    """95 % percentile interval of bootstrap draws, widened for few items and cut at the figure's `limits`.
 
     The draws' distance from their median is stretched by t_.975,n-1 / z_.975 x sqrt((n + 1) / (n - 1)):
     uniform weights vary by a factor (n - 1) / (n + 1) too little, and a spread estimated from n items is
@@ -140,7 +144,8 @@ def interval(draws: FloatArray, estimate: float, n_items: int) -> Interval:
         return Interval(float("nan"), float("nan"))
     stretch = float(rows.t_quantile(0.975, n_items - 1)) / 1.959964 * np.sqrt((n_items + 1) / (n_items - 1))
     low, middle, high = np.quantile(kept, [0.025, 0.5, 0.975])
-    return Interval(*(round(float(middle + stretch * (bound - middle)), 12) for bound in (low, high)))
+    ends = [float(middle + stretch * (bound - middle)) for bound in (low, high)]
+    return Interval(*(round(min(max(end, limits[0]), limits[1]), 12) for end in ends))
 
 
 # ---------------------------------------------------------------- tables

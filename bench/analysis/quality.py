@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis import rows
 from bench.analysis.bounded import mean_bounds
 from bench.analysis.calibration import Stated, calibration
-from bench.analysis.confusion import FIGURES, interval, item_matrices, resampled, summed
+from bench.analysis.confusion import FIGURES, SMALLEST, interval, item_matrices, resampled, summed
 from bench.analysis.consistency import consistency
 from bench.analysis.frames import IDENTITY, FloatArray
 from bench.analysis.grading import Grades
@@ -95,7 +95,7 @@ def matrix_figures(grades: Grades) -> pd.DataFrame:
         line: dict[str, float] = {}
         for name, figure in FIGURES.items():
             value = float(figure(whole))
-            bounds = interval(figure(draws), value, n_items)
+            bounds = interval(figure(draws), value, n_items, (SMALLEST.get(name, 0.0), 1.0))
             line |= {name: value, f"{name}_ci_low": bounds.low, f"{name}_ci_high": bounds.high}
         made.append(line)
     return pd.DataFrame(made)

@@ -14,7 +14,7 @@ from scipy import stats
 
 from bench.analysis import rows
 from bench.analysis.comparisons import Comparison
-from bench.analysis.confusion import FIGURES, interval, item_matrices, resampled, summed
+from bench.analysis.confusion import FIGURES, SMALLEST, interval, item_matrices, resampled, summed
 from bench.analysis.correction import benjamini_hochberg, holm
 from bench.analysis.frames import FloatArray, IntArray
 from bench.analysis.grading import Grades
@@ -103,9 +103,10 @@ def _figures(grades: Grades, a: IntArray, b: IntArray) -> pd.DataFrame:
         of_a, of_b = of_a[common], of_b[common]
         whole, draws = (summed(of_a), summed(of_b)), (resampled(of_a), resampled(of_b))
         line = []
-        for figure in FIGURES.values():
-            value = float(figure(whole[0]) - figure(whole[1]))
-            bounds = interval(figure(draws[0]) - figure(draws[1]), value, int(common.sum()))
+        for name, figure in FIGURES.items():
+            value, widest = float(figure(whole[0]) - figure(whole[1])), 1 - SMALLEST.get(name, 0.0)
+            spread = figure(draws[0]) - figure(draws[1])
+            bounds = interval(spread, value, int(common.sum()), (-widest, widest))
             line += [value, bounds.low, bounds.high]
         made.append(line)
     return pd.DataFrame(made, columns=names, dtype=float)

@@ -133,7 +133,8 @@ def _table(arm: GateArm) -> Table:
     ):
         table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("why")
-    for name, answer in arm.questions.items():
+    # what does not apply to the task stands last
+    for name, answer in sorted(arm.questions.items(), key=lambda question: not question[1].applies):
         if arm.verdict == "baseline" and answer.verdict == "not_testable":
             continue
         span = "–" if answer.lower is None else f"{_value(answer, 'lower')} to {_value(answer, 'upper')}"

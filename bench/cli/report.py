@@ -81,6 +81,8 @@ def _summary(result: ReportResult) -> dict[str, Any]:
         "arms": rows("arms"),
         "pairs": rows("pairs"),
         "accuracy": rows("accuracy"),
+        "quality": rows("quality"),
+        "quality_pairs": rows("quality_pairs"),
         "verdicts": {arm.arm: arm.verdict for arm in result.gate.arms},
         "findings": list(result.sentences),
         "notes": list(result.notes),
@@ -95,6 +97,8 @@ def _plain(value: Any) -> Any:
 
 # ---------------------------------------------------------------- the terminal
 
+RIGHT = {"accuracy": "right\nanswers", "error_absolute": "score\nerror"}
+"""Columns of `quality` that the table shows where the run has them, and their headers."""
 LEGEND = (
     "Brackets: 95 % interval over articles. Minus baseline: paired by article; p is the paired t-test's, "
     "before any correction."
@@ -125,10 +129,12 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
 
     from bench.safe_text import inert
 
-    accuracy = _by_arm(result.tables["accuracy"]) if "accuracy" in result.tables else {}
+    quality = result.tables.get("quality")
+    right = {} if quality is None else _by_arm(quality)
+    known = [name for name in RIGHT if quality is not None and name in quality.columns]
     arms, differences = _by_arm(result.tables["arms"]), _differences(result)
     headers = ["quant", "answers", "valid", "mean score", "s per\nanswer", "minus\nbaseline", "p"]
-    headers += ["label\nright", "score\nerror"] if accuracy else []
+    headers += [RIGHT[name] for name in known]
     table = Table(
         box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1), title_justify="left"
     )
@@ -136,12 +142,13 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
     for place, header in enumerate([*headers, "size\nMB"]):
         table.add_column(header, justify="left" if place == 0 else "right", no_wrap=not narrow)
     for arm in members:
-        cells = _cells(arms[arm], accuracy.get(arm), differences.get(arm, ("", "")))
+        shown = {name: right[arm][name] for name in known}
+        cells = _cells(arms[arm], shown, differences.get(arm, ("", "")))
         table.add_row(*(Text(inert(cell.replace(" [", "\n[") if narrow else cell)) for cell in cells))
     return table
 
 
-def _cells(row: dict[str, Any], accuracy: dict[str, Any] | None, difference: tuple[str, str]) -> list[str]:
+def _cells(row: dict[str, Any], right: dict[str, Any], difference: tuple[str, str]) -> list[str]:
     shown = ("valid_rate", "valid_clustered_low", "valid_clustered_high")
     rate, low, high = (100 * row[name] for name in shown)
     cells = [
@@ -152,9 +159,10 @@ def _cells(row: dict[str, Any], accuracy: dict[str, Any] | None, difference: tup
         _number(row["duration_mean_s"], ".2f"),
         *difference,
     ]
-    if accuracy is not None:
-        cells.append(_number(100 * accuracy["label_accuracy"], ".0f", "%"))
-        cells.append(_number(accuracy["mean_absolute_error"], ".3f"))
+    if "accuracy" in right:
+        cells.append(_number(100 * right["accuracy"], ".1f", "%"))
+    if "error_absolute" in right:
+        cells.append(_number(right["error_absolute"], ".3f"))
     return [*cells, _number(row["file_bytes"] / 1e6, ".1f")]
 
 

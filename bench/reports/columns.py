@@ -68,6 +68,33 @@ _TITLES = {
     "label_accuracy": "Right labels, of the answered",
     "label_accuracy_all": "Right labels, of all",
     "mean_absolute_error": "Mean absolute error of the score",
+    "accuracy": "Accuracy",
+    "accuracy_difference": "Accuracy, A minus B",
+    "n_items": "Items",
+    "n_answers": "Answers",
+    "accuracy_a": "Accuracy of A",
+    "accuracy_b": "Accuracy of B",
+    "mcnemar_p": "p, McNemar",
+    "signflip_p": "p, sign flip",
+    "n_garbage": "Garbage answers",
+    "garbage_rate": "Garbage rate",
+    "n_with_confidence": "Answers with a confidence",
+    "n_items_with_confidence": "Items with a confidence",
+    "n_items_repeated": "Items answered twice or more",
+    "n_scored_items": "Items with a reference score, answered",
+    "scored_share": "of the items with a reference score",
+    "matthews": "Matthews correlation",
+    "ece": "Expected calibration error",
+    "brier": "Brier score",
+    "pass_n": "pass^n",
+    "pass_n_of": "n of pass^n",
+    "pass_power_k": "pass^k",
+    "error_absolute": "Mean absolute error",
+    "error_rms": "Root mean square error",
+    "bias": "Bias (score minus reference)",
+    "spearman": "Rank correlation (Spearman)",
+    "n_right_to_wrong": "Items right to wrong",
+    "n_wrong_to_right": "Items wrong to right",
     "n_labelled": "Articles with a label",
     "n_answered": "of these answered",
     "n_scored": "Articles with a reference score, answered",
@@ -79,7 +106,8 @@ _TITLES = {
 _WORDS = {
     "ci": "CI", "ci90": "90 % CI", "dof": "dof", "sd": "SD", "se": "SE", "gg": "GG", "hf": "HF",
     "tost": "TOST", "rms": "RMS", "mde": "MDE", "ttft": "TTFT", "icc": "ICC", "reml": "REML",
-    "f": "F", "id": "id", "p": "p", "t": "t", "n": "n", "w": "W", "chi2": "χ²", "eta": "η", "sq": "²",
+    "f": "F", "f1": "F1", "id": "id", "p": "p", "t": "t", "n": "n", "w": "W", "chi2": "χ²", "eta": "η",
+    "sq": "²",
 }  # fmt: skip
 _UNITS = (("_bytes", "MB"), ("_per_s", "1/s"), ("_s", "s"), ("_tokens", "tokens"))
 _FORMATS_BY_ENDING = (
@@ -92,7 +120,11 @@ _FORMATS_BY_ENDING = (
     ("_rate", SHARE),
     ("_ratio", "0.00"),
 )
-_SHARES = ("valid_", "share", "label_accuracy", "cross_agreement", "self_agreement", "excess_")
+_SHARES = (
+    "valid_", "share", "label_accuracy", "cross_agreement", "self_agreement", "excess_", "accuracy",
+    "balanced_", "majority_", "always_right", "never_right", "unstable", "pass_", "right_to_wrong",
+    "wrong_to_right", "recall", "precision", "answered_share", "scored_share", "mean_confidence",
+)  # fmt: skip
 _DISTRIBUTION = ("t", "f", "dof", "dof1", "dof2", "naive_t", "naive_f", "levene_f", "brown_forsythe_f")
 
 
@@ -105,7 +137,7 @@ def number_format(name: str) -> str:
     """The number format of the column called `name`."""
     if name == "p_value" or name.startswith("p_") or name.endswith("_p"):
         return P_VALUE
-    if name.startswith("n_") or name in {"n", "iteration", "label_flips", "label_opposite"}:
+    if name.startswith("n_") or name in {"n", "k", "pass_n_of", "iteration", "label_flips", "label_opposite"}:
         return COUNT
     for ending, wanted in _FORMATS_BY_ENDING:
         if name.endswith(ending):

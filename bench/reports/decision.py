@@ -1,4 +1,4 @@
-"""What a person decides from, one row per arm: the gate's verdict on it, with its five questions.
+"""What a person decides from, one row per arm: the gate's verdict on it, with its questions.
 
 In: a ReportInput. Out: rows for the sheet Decision and for the page. What the gate does not judge (A/A arms,
 bare tables) still has estimates and intervals, but no verdict: "not significant" is no pass.
@@ -14,14 +14,21 @@ from bench.records import GateAnswer, GateArm, GateResult
 from bench.reports import ReportInput
 from bench.reports.scale import arms_in_order
 
+OWN = "accuracy"
+"""Not a question of the gate: the arm's own share of right answers, or its error, with a 95 % interval."""
 QUESTIONS = {
+    OWN: "Right answers",
+    "quality": "Drop of right answers",
     "valid": "Valid answers",
     "mean": "Mean score",
     "rms": "Drift of single articles",
     "variance": "Variance between repeats",
     "labels": "Labels",
 }
-"""The gate's questions, and what they are about."""
+"""What is shown of an arm: the gate's questions, and what they are about. The first two only where items have
+labels or reference scores."""
+OF_SCORES = {OWN: "Error of the score", "quality": "Rise of the score's error"}
+"""Their titles where only reference scores are known."""
 VALID_DROP = "Drop of valid answers"
 """What the gate asks about valid answers; without it an arm's own rate is shown."""
 NOT_READ = "The gate did not judge this run: these are estimates and intervals without a verdict."
@@ -48,6 +55,8 @@ class Shown(NamedTuple):
     verdict: str
     """A key of VERDICTS; empty where the gate does not judge."""
     reason: str
+    limit: str = "margin"
+    """What `margin` is: of an arm that is compared with none, the floor of its own figure."""
 
 
 class Decision(NamedTuple):
@@ -73,17 +82,32 @@ def decisions(data: ReportInput) -> list[Decision]:
     names = figures or dict.fromkeys(record.arm for record in data.manifest.arms)
     judged = {arm.arm: arm for arm in data.gate.arms} if data.gate else {}
     pairs = _pairs(data)
+    own = {str(row["arm"]): _own(row) for row in _records(data, "quality")}
     made = []
     for place in arms_in_order(data.manifest, names):
         row = figures.get(place.arm) or {}
         gate = judged.get(place.arm)
-        made.append(_judged(gate, row) if gate else _estimated(place.arm, row, pairs.get(place.arm), data))
+        one = _judged(gate, row) if gate else _estimated(place.arm, row, pairs.get(place.arm), data)
+        if place.arm in own:
+            one = one._replace(questions={OWN: own[place.arm], **one.questions})
+        made.append(one)
     return made
+
+
+def _own(row: Mapping[str, Any]) -> Shown:
+    """How often an arm is right; where only scores are known, how far off it is."""
+    if "accuracy" in row:
+        return _shown(row, "rate", "accuracy", "accuracy_bounded_low", "accuracy_bounded_high")
+    return _shown(row, "score", "error_absolute", "error_absolute_ci_low", "error_absolute_ci_high")
 
 
 def question_titles(data: ReportInput) -> dict[str, str]:
     """What the columns of the questions are called."""
-    return QUESTIONS if data.gate is None else {**QUESTIONS, "valid": VALID_DROP}
+    titles = {**QUESTIONS, **({"valid": VALID_DROP} if data.gate else {})}
+    quality = data.table("quality")
+    if quality.empty:
+        return {name: title for name, title in titles.items() if name not in OF_SCORES}
+    return titles if "accuracy" in quality.columns else {**titles, **OF_SCORES}
 
 
 def looked(gate: GateResult) -> list[str]:
@@ -114,7 +138,7 @@ def in_words(shown: Shown) -> str:
         span = f" (at most {number(shown.upper)})"
     elif shown.lower is not None:
         span = f" (at least {number(shown.lower)})"
-    margin = f"; margin {number(shown.margin)}" if shown.margin is not None else ""
+    margin = f"; {shown.limit} {number(shown.margin)}" if shown.margin is not None else ""
     return f"{number(shown.estimate)}{span}{margin}"
 
 
@@ -130,7 +154,8 @@ def decimal(value: float) -> str:
 
 
 def _judged(gate: GateArm, figures: Mapping[str, Any]) -> Decision:
-    questions = {name: _from_gate(answer) for name, answer in gate.questions.items()}
+    limit = "margin" if gate.baseline else "floor"
+    questions = {name: _from_gate(answer)._replace(limit=limit) for name, answer in gate.questions.items()}
     return Decision(gate.arm, gate.verdict, gate.baseline, questions, figures, gate.rank, tuple(gate.reasons))
 
 

@@ -44,6 +44,8 @@ class Picture:
     """Labels of the rows."""
     arms: Sequence[ArmPlace]
     """The columns."""
+    breaks: Sequence[int] = ()
+    """Rows that begin a new block, told apart by a line."""
     means: Sequence[float] | None = None
     """What stands below each column, outside the colour scale; NaN where undefined."""
     undefined: str = "undefined (too few valid answers, or not measured)"
@@ -105,6 +107,7 @@ def _drawn(picture: Picture) -> Figure:
     figure = Figure(figsize=(layout.width, layout.height), facecolor="white")
     axes = _axes(figure, layout, 0.0, len(picture.rows) * layout.cell_height)
     _draw_cells(figure, axes, picture, layout)
+    _draw_blocks(axes, picture.breaks)
     _draw_names(axes, picture.arms, picture.rows, layout)
     _draw_means(figure, picture, layout)
     _draw_words(figure, picture, layout)
@@ -220,6 +223,11 @@ def _draw_names(axes: Axes, places: Sequence[ArmPlace], rows: Sequence[str], lay
             axes.text((begin + end) / 2, above, lines, **style)
         if end < len(places):
             axes.axvline(end, color="black", linewidth=1.4)
+
+
+def _draw_blocks(axes: Axes, breaks: Sequence[int]) -> None:
+    for row in breaks:
+        axes.axhline(row, color="white", linewidth=5)
 
 
 def _draw_means(figure: Figure, picture: Picture, layout: _Layout) -> None:

@@ -63,5 +63,7 @@ def costs(arm: GateArm) -> str:
 
 
 def about(arm: GateArm) -> str:
-    """Costs and certainty of an arm in one phrase; empty where neither is known."""
-    return "; ".join(part for part in (costs(arm), certainty(arm)) if part)
+    """Right answers (where labels are known), costs and certainty in one phrase; empty without any."""
+    quality = arm.questions.get("quality")
+    right = quality.reason if quality is not None and quality.verdict == "pass" else ""
+    return "; ".join(part for part in (right, costs(arm), certainty(arm)) if part)

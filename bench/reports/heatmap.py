@@ -19,6 +19,7 @@ from bench.reports.drawing import Picture, png
 from bench.reports.labels import article_label, drawable
 from bench.reports.measures import Scale, View, undefined_measures, views
 from bench.reports.pareto import pareto_png
+from bench.reports.reliability import reliability_png
 from bench.reports.scale import arms_in_order
 from bench.store import write_whole
 
@@ -40,12 +41,17 @@ def heatmap_pngs(data: ReportInput) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every picture that can be drawn."""
     for view in views(data):
         yield view.measure.name, png(cell_picture(view, data))
-    for name, picture in (("failures", failures_picture(data)), ("agreement", agreement_picture(data))):
+    pictures = {
+        "failures": failures_picture(data),
+        "agreement": agreement_picture(data),
+        "confusion": confusion_picture(data),
+    }
+    for name, picture in pictures.items():
         if picture is not None:
             yield name, png(picture)
-    content = pareto_png(data)
-    if content is not None:
-        yield "pareto", content
+    for name, content in (("pareto", pareto_png(data)), ("calibration", reliability_png(data))):
+        if content is not None:
+            yield name, content
 
 
 def undefined_heatmaps(data: ReportInput) -> list[str]:
@@ -120,4 +126,28 @@ def agreement_picture(data: ReportInput) -> Picture | None:
         rows=[drawable(f"{' '.join(place.group[:2])} {place.quant}") for place in places],
         arms=places,
         undefined="not compared",
+    )
+
+
+def confusion_picture(data: ReportInput) -> Picture | None:
+    """Right label and answered label down, arms across: the share of the label's items answered so."""
+    table = data.table("confusion")
+    if table.empty or not table["share"].notna().any():
+        return None
+    places = arms_in_order(data.manifest, map(str, table["arm"].unique()))
+    rows = list(dict.fromkeys(zip(map(str, table["label"]), map(str, table["answered"]), strict=True)))
+    at = {(str(r["arm"]), str(r["label"]), str(r["answered"])): r["share"] for r in table.to_dict("records")}
+    grid = np.array([[100 * at[place.arm, *row] for place in places] for row in rows], dtype=float)
+    return Picture(
+        title="What was answered where which label was right",
+        subtitle=f"run {data.manifest.run_id}; a block is one right label and adds up to 100 %",
+        unit="% of the right label's items",
+        colours="cividis",
+        scale=Scale(0.0, 100.0),
+        digits=0,
+        grid=grid,
+        rows=[drawable(f"{label} answered {answered}") for label, answered in rows],
+        breaks=[place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]],
+        arms=places,
+        undefined="no item with this label was answered",
     )

@@ -145,6 +145,16 @@ def test_the_interval_is_students_and_exact_where_all_items_are_alike():
     assert made["accuracy_ci_low"][1] == pytest.approx(0.025 ** (1 / 4))
 
 
+def test_no_bound_leaves_what_a_figure_can_be():
+    grades = graded([["good"]] * 5 + [["bad"]], [["good"]] * 6, ["good"] * 4 + ["bad"] * 2)
+    labels, figures = label_table(grades, ARMS), matrix_figures(grades)
+    for name in ("precision", "recall", "f1"):
+        assert labels[f"{name}_ci_low"].min() >= 0
+        assert labels[f"{name}_ci_high"].max() == 1
+    assert figures["matthews_ci_low"][0] < 0
+    assert figures["macro_f1_ci_low"].min() >= 0
+
+
 def test_what_is_undefined_is_nan_and_not_zero():
     grades = graded([["good"]] * 3, [["!"]] * 3, ["good", "good", "good"])
     made = matrix_figures(grades)

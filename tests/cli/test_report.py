@@ -24,7 +24,7 @@ def test_the_table_goes_to_stdout_and_the_paths_to_stderr():
     write_run(completion={"duration_s": 1.5, "batch_size": 1})
     result = bench("r", "--only", "csv")
     assert "tiny/base@fake" in result.stdout
-    assert "label" in result.stdout
+    assert "right" in result.stdout
     assert "baseline" in result.stdout
     assert "1.50" in result.stdout
     assert "reports/r/tables/arms.csv" in result.stderr

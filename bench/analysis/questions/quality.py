@@ -27,7 +27,7 @@ from bench.analysis.questions import (
 )
 from bench.analysis.skewed import p_at, upper_bound
 
-ORDER = 5
+ORDER = -1
 ASKS = "Is it right as often as the baseline?"
 UNIT = "rate"
 COMPARES_SCORES = False
@@ -105,10 +105,10 @@ def _by_labels(evidence: Evidence, grades: Grades) -> pd.DataFrame:
         text += f"; drop at most {100 * bounds.upper[i]:z.1f} points"
         if n[i] < 2:
             text = "fewer than two items with a label were answered by both arms"
-        elif floor is not None and (missed[i] or not met[i]):
-            text += (
-                f"; {_points(own.lower[i])} to {_points(own.upper[i])} are right and {floor:.0%} are asked"
-            )
+        elif floor is not None and missed[i]:
+            text += f"; at most {_points(own.upper[i])} are right, {floor:.0%} are asked"
+        elif floor is not None and not met[i] and not fails[i]:
+            text += f"; only {_points(own.lower[i])} are surely right, {floor:.0%} are asked"
         elif not passes[i] and not fails[i]:
             text += settle_words(needed[i], float("nan"))
         said.append(text)

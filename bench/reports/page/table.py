@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from bench.analysis.quality_sentences import quality_sentences
 from bench.reports import ReportInput
 from bench.reports.decision import (
+    OWN,
     VERDICTS,
     Decision,
     Shown,
@@ -45,8 +47,9 @@ def decision_table(data: ReportInput) -> str:
     head = "".join(element("th", text, scope="col", title=titles.get(text)) for text in heads)
     order = {record.arm: index for index, record in enumerate(data.manifest.arms)}
     body = "".join(_row(row, order.get(row.arm), question_titles(data), costs, judged=judged) for row in rows)
+    own = f" {question_titles(data)[OWN]}: the arm's own, 95 %." if OWN in question_titles(data) else ""
     caption = "One row per arm. " + (
-        "Bounds are one-sided, 95 %, over articles."
+        f"Bounds are one-sided, 95 %, over articles.{own}"
         if judged
         else "Brackets, over articles: 90 % interval of the mean score (arm minus baseline), one-sided "
         "95 % bounds of drift and labels (disagreement beyond an arm's own), 95 % intervals else. "
@@ -72,10 +75,11 @@ def head(data: ReportInput) -> str:
         enclosed("p", _word(verdict) + ", ".join(_breakable(arm) for arm in arms))
         for verdict, arms in found.others
     ]
+    right = quality_sentences(data.table("quality"), data.table("quality_pairs"))
     title = element("h2", "Which arm may I ship?", id="answer-title")
     summary = element("p", found.summary, class_="summary")
     listed = enclosed("ol", "".join(items)) if items else ""
-    inside = title + summary + listed + "".join(others)
+    inside = title + summary + listed + "".join(others) + "".join(element("p", line) for line in right)
     return enclosed("section", inside, class_="answer-box", aria_labelledby="answer-title")
 
 

@@ -108,6 +108,11 @@ def is_validity(column: str) -> bool:
     return column.startswith("valid_") or column in counts
 
 
+def is_calibration(column: str) -> bool:
+    """Whether a column of `quality` belongs to the sheet Calibration."""
+    return column.startswith(("ece", "brier", "overconfidence")) or column.endswith("with_confidence")
+
+
 def is_speed(column: str) -> bool:
     """Whether a column of `arms` belongs to the sheet Latency."""
     speeds = (

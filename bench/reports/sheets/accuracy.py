@@ -1,4 +1,4 @@
-"""The sheet Accuracy: how often an arm's label is the article's own, where articles have labels."""
+"""The sheet Accuracy: how often the label of an arm's mean score is the article's own."""
 
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -16,5 +16,8 @@ def applies(data: ReportInput) -> bool:
 
 def write(sheet: Worksheet, data: ReportInput) -> None:
     """Write one row per arm."""
-    notes = ["Against the articles' own labels and reference scores, where they have some."]
+    notes = [
+        "The label is that of an article's mean score over its valid answers. How often single answers are "
+        "right, garbage included, is on the sheet Quality.",
+    ]
     write_table_sheet(sheet, data, "accuracy", notes)

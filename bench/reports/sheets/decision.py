@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from openpyxl.styles import Font
 from openpyxl.worksheet.pagebreak import Break
 from openpyxl.worksheet.worksheet import Worksheet
 
+from bench.analysis.quality_sentences import quality_sentences
 from bench.records import GateResult
 from bench.reports import ReportInput
 from bench.reports.columns import MEGABYTES, SECONDS, Column
 from bench.reports.decision import (
     NOT_READ,
     NOTHING,
+    OWN,
     QUESTIONS,
     VERDICTS,
     Decision,
@@ -62,26 +65,27 @@ _INK = {"pass": "1B6B3A", "fail": "A4260F", "measurement_invalid": "A4260F", "no
 
 
 def write(sheet: Worksheet, data: ReportInput) -> None:
-    """Write what was measured, one row per arm with the five questions, and below the same as numbers."""
+    """Write what was measured, one row per arm with the questions, and below the same as numbers."""
     import pandas as pd
 
-    rows = decisions(data)
+    rows, titles = decisions(data), question_titles(data)
     frame = pd.DataFrame([_row(row) for row in rows], columns=list(_COLUMNS))
     hidden = ["verdict"] if data.gate is None else []
+    hidden += [name for name in QUESTIONS if name not in titles]
     hidden += [name for name in _COSTS if frame[name].isna().all()]
     frame = frame.drop(columns=hidden)
     head = _head(data.gate) if data.gate else []
     row = heading(sheet, f"Decision on run {data.manifest.run_id}", [*head, *_notes(data)])
     for place in range(len(head)):
         sheet.cell(2 + place, 1).font = STRONG_FONT
-    titles = {name: Column(title, "@") for name, title in question_titles(data).items()}
-    where = write_frame(sheet, frame, row, columns=_COLUMNS | titles, widths=_WIDTHS)
+    headers = {name: Column(title, "@") for name, title in titles.items()}
+    where = write_frame(sheet, frame, row, columns=_COLUMNS | headers, widths=_WIDTHS)
     if data.gate is not None:
-        _ink(sheet, where, rows)
+        _ink(sheet, where, rows, list(titles))
     kept = (sheet.freeze_panes, sheet.auto_filter.ref, sheet.page_setup.fitToWidth)
     sheet.row_breaks.append(Break(id=where.last + 2))
     put(sheet, where.last + 3, 1, "The same as numbers, one row per question").font = STRONG_FONT
-    numbers = pd.DataFrame([part for one in rows for part in _numbers(one)], columns=list(_NUMBERS))
+    numbers = pd.DataFrame([part for one in rows for part in _numbers(one, titles)], columns=list(_NUMBERS))
     if data.gate is None:
         numbers = numbers.drop(columns=["verdict", "margin", "reason"])
     write_frame(sheet, numbers, where.last + 4, columns=_NUMBERS)
@@ -98,6 +102,7 @@ def _notes(data: ReportInput) -> list[str]:
         f"The score goes from {low:g} to {high:g}. The article is the unit: all bounds are over articles. "
         "– is undefined.",
     ]
+    notes += quality_sentences(data.table("quality"), data.table("quality_pairs"))
     notes += _reading(data)
     if data.gate is None and not any(
         article.label or article.reference_score is not None for article in data.articles
@@ -108,6 +113,8 @@ def _notes(data: ReportInput) -> list[str]:
 
 def _reading(data: ReportInput) -> list[str]:
     """How to read the intervals, with and without the gate."""
+    titles = question_titles(data)
+    own = titles.get(OWN)
     if data.gate is None:
         return [
             NOT_READ,
@@ -116,8 +123,10 @@ def _reading(data: ReportInput) -> list[str]:
             "An interval around no difference shows no difference; it does not show that there is none.",
         ]
     return [
-        "Bounds are one-sided, 95 %. "
-        + " ".join(f"{QUESTIONS.get(name, name)}: {text}" for name, text in data.gate.asked.items()),
+        f"Bounds are one-sided, 95 %{f', but of {own.lower()} two-sided' if own else ''}. "
+        + " ".join(
+            f"{titles.get(name, name)}: {text}" for name, text in data.gate.asked.items() if name in titles
+        ),
         *data.gate.notes,
         *looked(data.gate),
     ]
@@ -140,7 +149,7 @@ def _row(row: Decision) -> dict[str, Any]:
 
 def _cell(shown: Shown) -> str:
     word = f"{VERDICTS.get(shown.verdict, shown.verdict)}\n" if shown.verdict else ""
-    return word + in_words(shown).replace("; margin", "\nmargin")
+    return word + in_words(shown).replace("; ", "\n")
 
 
 def _words(row: Decision) -> str:
@@ -152,24 +161,25 @@ def _words(row: Decision) -> str:
     return " ".join(said)
 
 
-def _numbers(row: Decision) -> list[dict[str, Any]]:
+def _numbers(row: Decision, titles: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "arm": row.arm,
-            "question": QUESTIONS.get(name, name),
+            "question": titles.get(name, name),
             "verdict": VERDICTS.get(shown.verdict, shown.verdict),
             **{
                 key: getattr(shown, key) for key in ("estimate", "lower", "upper", "margin", "unit", "reason")
             },
         }
         for name, shown in row.questions.items()
+        if name in titles
     ]
 
 
-def _ink(sheet: Worksheet, where: TableRange, rows: list[Decision]) -> None:
+def _ink(sheet: Worksheet, where: TableRange, rows: list[Decision], shown: list[str]) -> None:
     """Colour the words of verdicts, which say the same without it."""
     for offset, row in enumerate(rows, where.header + 1):
-        verdicts = [row.verdict, *(row.questions.get(name, NOTHING).verdict for name in QUESTIONS)]
+        verdicts = [row.verdict, *(row.questions.get(name, NOTHING).verdict for name in shown)]
         for column, verdict in enumerate(verdicts, 2):
             if verdict in _INK:
                 sheet.cell(offset, column).font = Font(

@@ -13,8 +13,8 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def test_the_five_questions_are_asked_in_order():
-    assert questions.names()[:5] == ("valid", "mean", "rms", "variance", "labels")
+def test_correctness_is_asked_first_and_then_the_five_questions_in_order():
+    assert questions.names() == ("quality", "valid", "mean", "rms", "variance", "labels")
 
 
 @pytest.mark.parametrize("name", [name for name in questions.names() if name != "quality"])

@@ -1,0 +1,54 @@
+"""What the tables of quality say in words."""
+
+import pandas as pd
+
+from bench.analysis.quality_sentences import MOST_NAMED, quality_sentences
+from tests.analysis.builders import arm_rows
+
+NAN = float("nan")
+NONE = pd.DataFrame()
+
+
+def quality(shares, **columns):
+    arms = arm_rows(*({"quant": f"q{i}", "variant": "base"} for i in range(len(shares))))
+    given = {"n_items": 40, "accuracy": shares, "accuracy_bounded_low": 0.6, "accuracy_bounded_high": 0.9}
+    return arms.assign(**{**given, **columns})
+
+
+def pair(**fields):
+    given = {"kind": "fine_tuning", "arm_a": "t", "arm_b": "b", "accuracy_difference": -0.005}
+    given |= {"ci_low": -0.02, "ci_high": 0.01, "n_wrong_to_right": 1, "n_right_to_wrong": 3}
+    return pd.DataFrame([{**given, **fields}])
+
+
+def test_a_group_is_one_sentence_with_every_arms_accuracy_and_interval():
+    said = quality_sentences(quality([0.8, 0.75]), NONE.reindex(columns=["kind"]))
+    assert said == [
+        "tiny/base@fake, right answers over 40 items: q0 80.0 % (60.0 to 90.0), q1 75.0 % (60.0 to 90.0)."
+    ]
+
+
+def test_a_large_group_is_told_by_its_best_and_its_worst():
+    shares = [0.5 + i / 100 for i in range(MOST_NAMED + 1)]
+    (said,) = quality_sentences(quality(shares), NONE.reindex(columns=["kind"]))
+    assert said.endswith("q8 58.0 % (60.0 to 90.0), q0 50.0 % (60.0 to 90.0).")
+
+
+def test_an_arm_without_a_measured_item_is_left_out():
+    (said,) = quality_sentences(quality([NAN, 0.5]), NONE.reindex(columns=["kind"]))
+    assert "q0" not in said
+    assert quality_sentences(quality([NAN]), NONE.reindex(columns=["kind"])) == []
+
+
+def test_the_fine_tune_against_its_base_says_what_turned():
+    (said,) = quality_sentences(NONE, pair())
+    assert said == "t against b: right answers -0.5 points (-2.0 to +1.0); 1 items turned right, 3 wrong."
+    assert quality_sentences(NONE, pair(kind="quantization")) == []
+
+
+def test_without_labels_the_error_of_the_score_is_said():
+    found = pair(accuracy_difference=NAN, error_difference=0.02, error_ci_low=0.01, error_ci_high=0.03)
+    assert quality_sentences(NONE, found) == [
+        "t against b: mean error of the score +0.020 (+0.010 to +0.030)."
+    ]
+    assert quality_sentences(NONE, pair(accuracy_difference=NAN)) == []
