@@ -8,7 +8,7 @@ and what YAML makes of `no`, `1:30` or `2e-4` is explained. It knows no key of a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,6 +31,14 @@ class PlacedError(ValueError):
         super().__init__(".".join(map(str, location)) + (": " if location else "") + message)
         self.location = location
         self.message = message
+
+
+class PlacedGroupError(ValueError):
+    """Several such mistakes."""
+
+    def __init__(self, errors: Sequence[PlacedError]) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.errors = errors
 
 
 class Document(NamedTuple):
@@ -67,8 +75,8 @@ class Document(NamedTuple):
     def _explain(
         self, error: ValidationError, known: Callable[[Location], list[str]], tags: Collection[str]
     ) -> str:
-        problems = error.errors(include_url=False)
-        shown = [self._explain_one(dict(p), known, tags) for p in problems[:MAX_ERRORS_SHOWN]]
+        problems = [one for p in error.errors(include_url=False) for one in _apart(dict(p))]
+        shown = [self._explain_one(p, known, tags) for p in problems[:MAX_ERRORS_SHOWN]]
         if len(problems) > MAX_ERRORS_SHOWN:
             shown.append(f"... and {len(problems) - MAX_ERRORS_SHOWN} more")
         return "\n".join(shown)
@@ -146,6 +154,14 @@ def _walk(node: yaml.Node, location: Location, lines: dict[Location, int], path:
     elif isinstance(node, yaml.SequenceNode):
         for place, item in enumerate(node.value):
             _walk(item, (*location, place), lines, path)
+
+
+def _apart(problem: dict[str, Any]) -> list[dict[str, Any]]:
+    """One problem for each of the mistakes that a validator found together."""
+    error = problem.get("ctx", {}).get("error")
+    if not isinstance(error, PlacedGroupError):
+        return [problem]
+    return [problem | {"ctx": {"error": one}} for one in error.errors]
 
 
 def _is_number(value: Any) -> bool:

@@ -25,7 +25,7 @@ JOINERS |= {
     "plan",
     "parity",
 }
-JOINERS |= {"seed_reading", "seed_comparisons", "items"}
+JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {
     "pandas",

@@ -137,6 +137,17 @@ class Classifies(Protocol):
         """Refuse a classifier whose labels cannot be said in the task's answer; cheap, loads nothing."""
 
 
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A backend that can say how long prompts are for a model without loading its weights."""
+
+    def prompt_tokens(self, ref: str, prompts: Sequence[Prompt]) -> list[int | None]:
+        """Tokens of each prompt, template included; None where the template refuses one.
+
+        Raises a BenchError for what is no model of this backend's.
+        """
+
+
 def check_schema(spec: ModelSpec, schema: AnswerSchema) -> None:
     """Refuse, with a BenchError, an arm that cannot answer in this schema; before anything loads."""
     backend = get(spec.backend)

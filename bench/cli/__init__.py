@@ -22,6 +22,7 @@ SUMMARIES = {
     "models": "List model files, hold two arms against each other, make models in Ollama.",
     "import": "Make a run from results that are already there.",
     "export": "Write a run's results in another project's layout.",
+    "tasks": "List tasks, show their prompts, check a task file.",
     "articles": "Fetch, read and freeze the articles that every arm is asked about.",
     "validate": "Judge answers that are already there.",
     "doctor": "Say what is installed, what the config needs, and how to mend it.",

@@ -26,6 +26,7 @@ from bench.cli import (
     plan,
     report,
     run,
+    tasks,
     train,
     validate,
 )
@@ -73,5 +74,5 @@ _MODULES = (
 for _module in _MODULES:
     app.command(_module.__name__.rpartition(".")[2].rstrip("_"))(_module.command)
 app.add_typer(models.app, name="models")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(articles.app, name="articles")
-app.add_typer(models.app, name="models")

@@ -16,19 +16,20 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import RootModel, ValidationError
 
 from bench import yaml_file
 from bench.errors import ConfigError
 from bench.identity import canonical_json, content_id
-from bench.records import AnswerField, AnswerSchema, Entity, Record
+from bench.records import AnswerField, AnswerSchema, Entity, Prompt, Record, Style
 from bench.tasks._csv import read_csv
 from bench.tasks._json_schema import fields_of
 from bench.tasks._task import Example, Item, Task
 from bench.yaml_file import Document, Location, PlacedError
 
+STYLES: tuple[Style, ...] = get_args(Style)
 _CHILDREN: dict[str, type[Record]] = {
     "answer": AnswerSchema,
     "fields": AnswerField,
@@ -145,6 +146,8 @@ def _python(path: Path) -> Task:
     try:
         spec.loader.exec_module(module)
         made = module.task() if callable(getattr(module, "task", None)) else getattr(module, "TASK", None)
+        if isinstance(made, Task):
+            _try_out(made)
     except _BROKEN_CODE as error:
         raise ConfigError(f"{path}{_line(error, path)}: {_summary(error)}") from error
     if not isinstance(made, Task):
@@ -152,6 +155,15 @@ def _python(path: Path) -> Task:
             f"task {path}: it has neither `TASK`, a Task, nor a function `task()` that makes one"
         )
     return made.model_copy(update={"code": hashlib.sha256(source.encode("utf-8")).hexdigest()})
+
+
+def _try_out(task: Task) -> None:
+    """Render something once in each style, where a task renders in a way of its own."""
+    asked = task.items[:1] or (Item(text="x", parts=dict.fromkeys(task.parts, "x")),)
+    for style in STYLES:
+        prompt = task.render(asked[0].article("trial"), style)
+        if not isinstance(prompt, Prompt):
+            raise TypeError(f"render gives a {type(prompt).__name__}, not a Prompt")
 
 
 def _line(error: BaseException, path: Path) -> str:

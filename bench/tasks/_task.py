@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
@@ -29,7 +29,7 @@ from bench.records import (
     Style,
     Text,
 )
-from bench.yaml_file import PlacedError
+from bench.yaml_file import PlacedError, PlacedGroupError
 
 TAG = "article"
 _RESERVED = ("entity", "article", "prompt", "options")
@@ -107,13 +107,27 @@ class Task(Record):
     def _asks_and_can_be_answered(self) -> Self:
         self._check_wording()
         self._check_answer()
+        faults = [*self._example_faults(), *self._item_faults()]
+        if faults:
+            raise PlacedGroupError(faults)
+        return self
+
+    def _example_faults(self) -> Iterator[PlacedError]:
         for place, example in enumerate(self.examples):
-            self._check_example(("examples", place), example)
+            try:
+                self._check_example(("examples", place), example)
+            except PlacedError as error:
+                yield error
+
+    def _item_faults(self) -> Iterator[PlacedError]:
+        seen: dict[str, int] = {}
         for place, item in enumerate(self.items):
             fault = self._fault(item)
-            if fault:
-                raise PlacedError(("items", place), fault)
-        return self
+            first = seen.setdefault(item.article("").id, place)
+            if fault is None and first != place:
+                fault = f"the same as items.{first}; remove one"
+            if fault is not None:
+                yield PlacedError(("items", place), fault)
 
     def _check_wording(self) -> None:
         if "{article}" not in self.user and "{prompt}" not in self.user:
@@ -173,7 +187,7 @@ class Task(Record):
             return f"the part {missing[0]!r} is missing, which the task shows"
         if item.label is not None and self.labels and item.label not in self.labels:
             known = ", ".join(self.labels)
-            return f"the label {item.label!a} is none of {known}; `articles.label_map` can map it"
+            return f"the label {item.label!a} is none of {known}"
         limits = self.answer.score_limits
         score = item.reference_score
         if score is not None and limits is not None and not limits[0] <= score <= limits[1]:
@@ -185,7 +199,10 @@ class Task(Record):
         for article in articles:
             fault = self._fault(article)
             if fault:
-                raise ConfigError(f"article {article.id} ({article.source}): {fault} (task {self.name})")
+                remedy = "; `articles.label_map` can map it" if fault.startswith("the label") else ""
+                raise ConfigError(
+                    f"article {article.id} ({article.source}): {fault}{remedy} (task {self.name})"
+                )
 
     @property
     def digest(self) -> str:

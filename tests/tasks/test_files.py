@@ -178,6 +178,14 @@ def task():
         ("def task():\n    return 1 / 0\n", "bad.py:2: ZeroDivisionError: division by zero"),
         (PYTHON.replace("{article}", "nothing"), "bad.py:4: user: it has no {article}"),
         (b"x = '\xff'\n", "not UTF-8"),
+        (
+            PYTHON.replace(
+                "TASK = Task(",
+                "class Bad(Task):\n    def render(self, article, style):\n"
+                "        return self.nothing\n\nTASK = Bad(",
+            ),
+            "bad.py:6: AttributeError",
+        ),
     ],
 )
 def test_a_broken_python_file_is_told_with_file_and_line(text, part):

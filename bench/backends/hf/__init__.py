@@ -123,6 +123,14 @@ class Backend:
         files, _ = _files(spec, options)
         return capacity.widest(files, spec.quant, options.device, sampling, prompts)
 
+    def prompt_tokens(self, ref: str, prompts: Sequence[Prompt]) -> list[int | None]:
+        """Tokens of each prompt in the format of a folder's tokenizer; the folder is checked first."""
+        from bench.backends.hf import capacity
+
+        if absent := _absent(_PACKAGES):
+            raise MissingExtraError(f"{absent[0]} is not installed; run: {_REMEDY}")
+        return capacity.prompt_tokens(_checked_folder(ref), prompts)
+
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> Session:
         """Check the files again, load them and decode once to warm up."""
         from bench.backends._memory import PeakMemory
@@ -274,6 +282,13 @@ def _refuse_revisions(spec: ModelSpec, options: Options) -> None:
             raise ConfigError(
                 f"arm {spec.arm}: option {name} belongs to a hub reference (hf://owner/repo); remove it"
             )
+
+
+def _checked_folder(ref: str) -> ModelFiles:
+    spec = ModelSpec(family="model", variant="any", quant="fp32", backend="hf", ref=ref)
+    files = _inspect(Path(ref), Options())
+    _check_folder(spec, files, Options())
+    return files
 
 
 def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:

@@ -49,20 +49,24 @@ def cache_values(config: dict[str, Any]) -> int | None:
         return None
 
 
-def _longest(files: ModelFiles, sampling: Sampling, prompts: Sequence[Prompt]) -> int:
-    """Tokens of the longest prompt that will be answered."""
+def prompt_tokens(files: ModelFiles, prompts: Sequence[Prompt]) -> list[int | None]:
+    """Tokens of each prompt; None where the template refuses one."""
     from bench.backends.hf.loading import load_tokenizer
     from bench.backends.hf.tokens import Tokens
 
-    tokens, most = (
-        Tokens(load_tokenizer(files), str(files.folder)),
-        sampling.context_tokens - sampling.max_tokens,
-    )
-    lengths = [0]
-    for prompt in prompts:
+    tokens = Tokens(load_tokenizer(files), str(files.folder))
+    found: list[int | None] = [None] * len(prompts)
+    for place, prompt in enumerate(prompts):
         with contextlib.suppress(TemplateError):
-            lengths.append(len(tokens.of_prompt(prompt)))
-    return max(length for length in lengths if length <= most)
+            found[place] = len(tokens.of_prompt(prompt))
+    return found
+
+
+def _longest(files: ModelFiles, sampling: Sampling, prompts: Sequence[Prompt]) -> int:
+    """Tokens of the longest prompt that will be answered."""
+    most = sampling.context_tokens - sampling.max_tokens
+    lengths = [length for length in prompt_tokens(files, prompts) if length is not None and length <= most]
+    return max(lengths, default=0)
 
 
 def _runs_on_gpu(device: str) -> bool:

@@ -127,10 +127,19 @@ class Backend:
         n_free = capacity.free_cells(per_cell, summary.file_bytes)
         if capacity.cells_at_worst(sampling, iterations, WIDEST) <= n_free:
             return WIDEST  # no need to look at the prompts
-        fitting = [
-            p for p in _tokenized(path, prompts) if len(p) + sampling.max_tokens <= sampling.context_tokens
-        ]
+        most = sampling.context_tokens - sampling.max_tokens
+        fitting = [p for p in _tokenized(path, prompts) if p is not None and len(p) <= most]
         return capacity.widest(fitting, iterations, sampling.max_tokens, n_free)
+
+    def prompt_tokens(self, ref: str, prompts: Sequence[Prompt]) -> list[int | None]:
+        """Tokens of each prompt in a GGUF file's own format; the file is checked first."""
+        if not _is_importable():
+            raise MissingExtraError(f"llama-cpp-python is not installed; run: {_REMEDY}")
+        path = Path(ref)
+        summary = gguf_check.inspect(path)
+        gguf_check.refuse_unusable(summary, ref, summary.quant or "")
+        gguf_check.probe_engine(path)
+        return [None if tokens is None else len(tokens) for tokens in _tokenized(path, prompts)]
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> LlamaCppSession:
         """Check the file again, load it and decode once to warm up."""
@@ -269,8 +278,8 @@ def _template(path: Path, tokens: Vocabulary) -> ChatTemplate:
     return template
 
 
-def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens]:
-    """The prompts as the model's tokens, its weights left alone; those its template refuses left out."""
+def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens | None]:
+    """The prompts as the model's tokens, its weights left alone; None for those its template refuses."""
     import numpy as np
 
     from bench.backends._chat_template import TemplateError
@@ -279,11 +288,12 @@ def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens]:
 
     model = load_model(path, str(path), vocabulary_only=True)
     try:
-        vocabulary, found = Vocabulary(model), []
+        vocabulary = Vocabulary(model)
         template = _template(path, vocabulary)
-        for prompt in prompts:
+        found: list[Tokens | None] = [None] * len(prompts)
+        for place, prompt in enumerate(prompts):
             with contextlib.suppress(TemplateError):
-                found.append(np.array(vocabulary.tokenize(template.render_prompt(prompt)), np.int32))
+                found[place] = np.array(vocabulary.tokenize(template.render_prompt(prompt)), np.int32)
         return found
     finally:
         library().llama_model_free(model)
