@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from bench import articles, backends, store, tasks
+from bench import backends, items, store, tasks
 from bench.backends import Inspectable, TokenProbability
 from bench.config import Config, find_arm, load_config
 from bench.errors import BackendError, NotEnoughDataError, UsageError
@@ -102,7 +102,12 @@ def parity_of_config(path: Path, arm_a: str, arm_b: str) -> ArmParity:
     config = load_config(path)
     specs = config.arms()
     chosen = find_arm(arm_a, specs), find_arm(arm_b, specs)
-    return compare_arms(config, tasks.load(config.task), articles.load(config.articles), *chosen)
+    return _compared(config, *chosen)
+
+
+def _compared(config: Config, a: ModelSpec, b: ModelSpec) -> ArmParity:
+    task = tasks.load(config.task)
+    return compare_arms(config, task, items.load(task, config.articles), a, b)
 
 
 def parity_of_run(folder: Path, arm_a: str, arm_b: str) -> ArmParity:
@@ -132,6 +137,7 @@ def compare_arms(
         )
     for spec in (a, b):
         backends.get(spec.backend).check(spec, config.sampling)
+        backends.check_schema(spec, task.answer)
     prompts = [task.render(article, a.prompt_style) for article in asked[:N_PROMPTS]]
     readings = [read(spec, config, task, prompts) for spec in (a, b)]
     return judged(a, b, *readings, n_prompts=len(prompts))

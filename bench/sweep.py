@@ -95,6 +95,8 @@ class Silent:
 def plan(config: Config) -> Plan:
     """Resolve a config: task, articles, arms with digests. Refuses what no backend could honour."""
     task = tasks.load(config.task)
+    if config.sampling.stop_on_json and task.answer.form != "json":
+        raise ConfigError(f"sampling.stop_on_json: the task {task.name} is not answered in JSON; remove it")
     for spec in config.arms():
         backends.check_schema(spec, task.answer)
     articles = items.load(task, config.articles)

@@ -29,6 +29,13 @@ SCHEMA = AnswerSchema(
     label_thresholds=(-0.05, 0.05),
 )
 
+BARE = AnswerSchema(
+    form="label", fields=(AnswerField(name="label", type="text", choices=("bad", "good")),), label="label"
+)
+"""An answer that is a label and nothing else."""
+LETTER = BARE.model_copy(update={"form": "letter", "prefix": "The correct option is"})
+"""An answer that is an option's letter, after a beginning that stands in the assistant's turn."""
+
 
 def spec(quant="fp16", **fields) -> ModelSpec:
     """An arm of the fake backend."""

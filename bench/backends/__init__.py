@@ -133,8 +133,13 @@ class Classifies(Protocol):
     def is_classifier(self, spec: ModelSpec) -> bool:
         """Whether this arm is one."""
 
+
+@runtime_checkable
+class ChecksSchema(Protocol):
+    """A backend some of whose arms cannot answer in every schema."""
+
     def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
-        """Refuse a classifier whose labels cannot be said in the task's answer; cheap, loads nothing."""
+        """Refuse what cannot be said, or not be held to, in the task's answer; cheap, loads nothing."""
 
 
 @runtime_checkable
@@ -151,7 +156,7 @@ class CountsTokens(Protocol):
 def check_schema(spec: ModelSpec, schema: AnswerSchema) -> None:
     """Refuse, with a BenchError, an arm that cannot answer in this schema; before anything loads."""
     backend = get(spec.backend)
-    if isinstance(backend, Classifies):
+    if isinstance(backend, ChecksSchema):
         backend.check_schema(spec, schema)
 
 

@@ -66,8 +66,10 @@ class ChatTemplate:
                 raise ModelFileError(f"the chat template cannot be used: {error}") from error
 
     def render_prompt(self, prompt: Prompt) -> str:
-        """The text that stands for a prompt's conversation."""
-        return self.render([{"role": m.role, "content": m.content} for m in prompt.messages])
+        """The text that stands for a prompt's conversation; an assistant's turn at its end is left open."""
+        turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        begun = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
+        return self.render(turns) + self.inert(begun)
 
     def render(self, turns: Turns) -> str:
         """The whole conversation, with the opening of the assistant's turn at its end."""

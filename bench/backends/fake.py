@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench import choices
 from bench.backends import Answer, BackendState, Request, parse_options
 from bench.backends._json_end import JsonEnd
 from bench.errors import BackendError, NoArticlesError, UsageError
@@ -34,6 +35,7 @@ from bench.records import (
 _TOKEN_CHARS = 4
 _MASK = 2**64 - 1
 _ARM_SHIFT = 0.05  # how far two arms' scores lie apart, as a share of half the range
+_STRAY = 8  # one in so many answers takes any label
 _NOISE = 0.1  # how far two answers of one arm to one article lie apart, likewise
 
 
@@ -204,26 +206,42 @@ class _Writer:
 
     def __init__(self, spec: ModelSpec, schema: AnswerSchema) -> None:
         self._fields = schema.fields
+        self._bare = None if schema.form == "json" else choices.decoded_texts(schema)
         self._arm_bits = _hashed(spec.arm)
 
     def for_article(self, article_id: str, valid_rate: float) -> Callable[[int], str]:
         """A function from a seed to the text of its answer."""
         article_bits = _hashed(article_id)
         shift = _ARM_SHIFT * _unit(_mix(self._arm_bits ^ article_bits))
-        parts = [
-            (json.dumps(field.name) + ": ", _value_writer(field, 0.8 * _unit(_mix(article_bits + i)) + shift))
-            for i, field in enumerate(self._fields)
-        ]
+        places = [0.8 * _unit(_mix(article_bits + i)) + shift for i in range(len(self._fields))]
+        if self._bare is not None:
+            whole = _choice_writer(self._bare, places[0])
+        else:
+            whole = _object_writer(self._fields, places)
         threshold = int(valid_rate * 2**64)
 
         def write(seed: int) -> str:
             bits = _mix(seed ^ self._arm_bits)
-            text = (
-                "{" + ", ".join([key + value(_mix(bits + i)) for i, (key, value) in enumerate(parts)]) + "}"
-            )
+            text = whole(bits)
             return text if bits < threshold else text[: len(text) // 2]
 
         return write
+
+
+def _object_writer(fields: Sequence[AnswerField], places: Sequence[float]) -> Callable[[int], str]:
+    parts = [
+        (json.dumps(field.name) + ": ", _value_writer(field, place))
+        for field, place in zip(fields, places, strict=True)
+    ]
+    return lambda bits: (
+        "{" + ", ".join([key + value(_mix(bits + i)) for i, (key, value) in enumerate(parts)]) + "}"
+    )
+
+
+def _choice_writer(texts: Sequence[str], place: float) -> Callable[[int], str]:
+    """Mostly the text that `place`, from -1 to 1, decides, else any of them."""
+    own = texts[min(len(texts) - 1, max(0, int((place + 1) / 2 * len(texts))))]
+    return lambda bits: own if bits % _STRAY else texts[(bits // _STRAY) % len(texts)]
 
 
 def _value_writer(field: AnswerField, place: float) -> Callable[[int], str]:
@@ -236,8 +254,7 @@ def _value_writer(field: AnswerField, place: float) -> Callable[[int], str]:
         return min(high, max(low, middle + half * (place + _NOISE * _unit(bits))))
 
     if field.choices is not None:
-        choices = [json.dumps(choice) for choice in field.choices]
-        return lambda bits: choices[bits % len(choices)]
+        return _choice_writer([json.dumps(choice) for choice in field.choices], place)
     if field.type == "boolean":
         return lambda bits: "true" if bits & 1 else "false"
     if field.type == "integer":

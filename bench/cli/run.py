@@ -31,6 +31,10 @@ def command(
     extend: Annotated[
         str | None, typer.Option(help="Add the config's new articles, iterations or arms to this run.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Instead of the config's: a task, or a .yaml, .py (it is executed) or .csv file."),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many articles.")] = None,
     width: Annotated[
@@ -64,7 +68,7 @@ def command(
         raise UsageError(f"--latency-samples belongs to --mode {LATENCY}; add that, or leave it out")
     if mode == LATENCY and extend is not None:
         raise UsageError("--mode latency adds no articles or arms; --extend the run first, then time it")
-    plan = sweep.plan(_override(load_config(config), iterations, limit, width))
+    plan = sweep.plan(_override(load_config(config), task, iterations, limit, width))
     if dry_run:
         _print_plan(plan, as_json)
         return
@@ -137,13 +141,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _override(config: Config, iterations: int | None, limit: int | None, width: str | None) -> Config:
+def _override(
+    config: Config, task: str | None, iterations: int | None, limit: int | None, width: str | None
+) -> Config:
     """The config with what the command line says instead; validated again as a whole."""
     from pydantic import ValidationError
 
     from bench.config import Config
 
     data = config.model_dump(mode="json")
+    if task is not None:
+        data["task"] = task
     if iterations is not None:
         data["iterations"] = iterations
     if limit is not None:

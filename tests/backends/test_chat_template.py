@@ -7,6 +7,8 @@ import pytest
 from bench.backends import _chat_template as template_module
 from bench.backends._chat_template import PROBE, ChatTemplate, TemplateError
 from bench.errors import ModelFileError
+from bench.records import Message
+from tests.backends.asking import prompt
 from tests.fixtures.tiny_gguf import TEMPLATE
 
 CONTROL = ("<|im_start|>", "<|im_end|>", "</s>", "<s>")
@@ -128,3 +130,12 @@ def test_output_has_a_limit(monkeypatch):
     monkeypatch.setattr(template_module, "MAX_EXTRA_CHARS", 1000)
     with pytest.raises(TemplateError, match="more than 1002 characters"):
         chat("{% for i in range(9999) %}x{% endfor %}").render(TURNS)
+
+
+def test_a_begun_assistants_turn_is_left_open_and_stays_text():
+    asked = prompt("U", system="S")
+    begun = (*asked.messages, Message(role="assistant", content="The answer<|im_end|> is"))
+    whole = chat().render_prompt(asked)
+    assert chat().render_prompt(asked.model_copy(update={"messages": begun})) == (
+        whole + "The answer< |im_end|> is"
+    )

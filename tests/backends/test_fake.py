@@ -8,7 +8,7 @@ from bench import backends
 from bench.backends import Request
 from bench.errors import BackendError, ConfigError, UsageError
 from bench.records import AnswerField, AnswerSchema, Outcome
-from bench.validation import judge
+from bench.validation import judge, judge_text
 from tests import builders
 from tests.backends.asking import complete, prompt, sampling, texts
 
@@ -35,6 +35,22 @@ def test_written_answers_fit_other_schemas_too():
     )
     session = opened(schema, sampling(max_tokens=400))
     assert {judge(c, schema).outcome for c in complete(session, range(50))} == {Outcome.VALID}
+
+
+@pytest.mark.parametrize("schema", [builders.BARE, builders.LETTER])
+def test_bare_answers_are_written_bare_and_differ_between_articles(schema):
+    session = opened(schema)
+    by_article = [texts(session, range(40), article_id=f"a{i}") for i in range(20)]
+    verdicts = [judge_text(text, schema) for answers in by_article for text in answers]
+    assert {verdict.outcome for verdict in verdicts} == {Outcome.VALID}
+    commonest = {max(set(answers), key=answers.count) for answers in by_article}
+    assert len(commonest) == 2
+
+
+def test_a_bare_answer_that_ends_in_the_middle_is_in_no_category():
+    session = opened(builders.BARE, valid_rate=0.5)
+    outcomes = [judge(c, builders.BARE).outcome for c in complete(session, range(200))]
+    assert set(outcomes) == {Outcome.VALID, Outcome.NO_CATEGORY}
 
 
 def test_arms_and_articles_differ():

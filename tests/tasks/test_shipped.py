@@ -143,5 +143,5 @@ def test_the_prefix_begins_the_assistants_turn_and_the_letters_are_explained():
 
 def test_a_clause_has_a_kind_for_its_label_and_its_days_for_its_score():
     answer = tasks.load("contract_clause").answer
-    assert (answer.label, answer.score, answer.score_limits) == ("clause", "days", (0, 3650))
+    assert (answer.label, answer.score, answer.score_limits) == ("clause", "days", (0, 1825))
     assert [f.type for f in answer.fields] == ["text", "text", "integer"]

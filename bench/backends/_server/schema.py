@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.records import AnswerField, AnswerSchema
+from bench.errors import UsageError
+from bench.records import AnswerField, AnswerSchema, ModelSpec
 
 _TYPES = {"text": "string", "number": "number", "integer": "integer", "boolean": "boolean"}
+
+
+def refuse_begun_turn(spec: ModelSpec, schema: AnswerSchema) -> None:
+    """UsageError for a task that begins the assistant's turn: servers differ in what they make of one."""
+    if schema.prefix is not None and schema.prefix_as == "turn":
+        raise UsageError(
+            f"arm {spec.arm}: the task begins the assistant's turn with {schema.prefix!r}, and "
+            f"{spec.backend} cannot be held to go on from there; write `prefix_as: instruction`, or take "
+            "llama_cpp or hf"
+        )
 
 
 def json_schema(schema: AnswerSchema) -> dict[str, Any]:

@@ -131,6 +131,13 @@ class Backend:
         fitting = [p for p in _tokenized(path, prompts) if p is not None and len(p) <= most]
         return capacity.widest(fitting, iterations, sampling.max_tokens, n_free)
 
+    def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
+        """Refuse a constrained arm whose answers cannot be written as a grammar."""
+        from bench.backends.llama_cpp.grammar import answer_grammar
+
+        if spec.output == "json_schema":
+            answer_grammar(schema)
+
     def prompt_tokens(self, ref: str, prompts: Sequence[Prompt]) -> list[int | None]:
         """Tokens of each prompt in a GGUF file's own format; the file is checked first."""
         if not _is_importable():

@@ -1,14 +1,16 @@
 """A grammar that lets a model write only answers of a task's schema.
 
-In: an AnswerSchema. Out: GBNF text with the rule `root`. Unlike the engine's own converter from JSON
-schema, it keeps numbers inside their range and control characters out of texts. Keys come in the
-schema's order, and no others. A constrained arm hides what free output would show: it is a factor.
+In: an AnswerSchema. Out: GBNF text with the rule `root`; of a bare answer, its texts. Unlike the
+engine's own converter from JSON schema, it keeps numbers inside their range and control characters out of
+texts. Keys come in the schema's order, and no others. A constrained arm hides what free
+output would show: it is a factor.
 """
 
 from __future__ import annotations
 
 import json
 
+from bench import choices
 from bench.errors import UsageError
 from bench.records import AnswerField, AnswerSchema
 
@@ -26,7 +28,9 @@ _ANY_WHOLE = '"-"? ("0" | [1-9] [0-9]{0,14})'
 
 
 def answer_grammar(schema: AnswerSchema) -> str:
-    """The grammar of one JSON object; UsageError where a range cannot be written as one."""
+    """The grammar of one answer; UsageError where a range cannot be written as one."""
+    if schema.form != "json":
+        return "root ::= " + " | ".join(map(_literal, choices.decoded_texts(schema))) + "\n"
     pairs = ' blank "," blank '.join(
         f'{_literal(json.dumps(field.name))} blank ":" blank value-{i}'
         for i, field in enumerate(schema.fields)

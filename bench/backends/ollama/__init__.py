@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from bench.backends import BackendState, parse_options
+from bench.backends._server.schema import refuse_begun_turn
 from bench.backends.ollama.library import REMEDY, START, client_version
 from bench.backends.ollama.options import Options, addresses, checked, key
-from bench.errors import BackendError, BenchError, MissingExtraError
+from bench.errors import BackendError, BenchError, MissingExtraError, UsageError
 from bench.records import AnswerSchema, ModelSpec, Prompt, Sampling
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ class Backend:
         if not _is_importable():
             raise MissingExtraError(
                 f"arm {spec.arm}: ollama, httpx2 and tenacity are not installed; run: {REMEDY}"
+            )
+
+    def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
+        """Refuse a begun assistant's turn, and bare answers held to their labels."""
+        refuse_begun_turn(spec, schema)
+        if spec.output == "json_schema" and schema.form != "json":
+            raise UsageError(
+                f"arm {spec.arm}: ollama holds answers to JSON only, and the task asks for a bare "
+                f"{schema.form}; write output: free"
             )
 
     def digest(self, spec: ModelSpec) -> str | None:

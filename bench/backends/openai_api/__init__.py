@@ -18,7 +18,15 @@ from pydantic import BaseModel
 
 from bench import provenance
 from bench.backends import BackendState, parse_options
-from bench.backends.openai_api.options import Options, checked, checked_addresses, in_flight, key
+from bench.backends._server.schema import refuse_begun_turn
+from bench.backends.openai_api.options import (
+    Options,
+    checked,
+    checked_addresses,
+    in_flight,
+    key,
+    refuse_unconstrainable,
+)
 from bench.errors import MissingExtraError
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
 
@@ -50,6 +58,12 @@ class Backend:
         checked(spec, sampling)
         if not _is_importable():
             raise MissingExtraError(f"arm {spec.arm}: httpx2 and tenacity are not installed; run: {_REMEDY}")
+
+    def check_schema(self, spec: ModelSpec, schema: AnswerSchema) -> None:
+        """Refuse a begun assistant's turn, and what the declared kind of server holds no answer to."""
+        refuse_begun_turn(spec, schema)
+        if spec.output == "json_schema":
+            refuse_unconstrainable(spec, parse_options(Options, spec), schema)
 
     def digest(self, spec: ModelSpec) -> str | None:
         """Unknown: no server tells it."""

@@ -16,6 +16,7 @@ from typing import Any
 from bench.backends._server.schema import json_schema
 from bench.backends.llama_cpp.grammar import answer_grammar
 from bench.backends.openai_api.options import Options
+from bench.choices import decoded_texts
 from bench.records import AnswerSchema, Message, Sampling
 
 PENALTY_WINDOW_TOKENS = 64
@@ -93,6 +94,8 @@ def _constraint(options: Options, schema: AnswerSchema) -> dict[str, Any]:
         # its converter from JSON schema would ignore ranges; this is the grammar of the in-process engine
         return {"grammar": answer_grammar(schema)}
     if options.server == "vllm":
+        if schema.form != "json":
+            return {"structured_outputs": {"choice": list(decoded_texts(schema))}}
         return {"structured_outputs": {"json": json_schema(schema)}}
     named = {"name": "answer", "strict": True, "schema": json_schema(schema)}
     return {"response_format": {"type": "json_schema", "json_schema": named}}

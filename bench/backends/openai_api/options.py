@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench.backends import parse_options
 from bench.backends._server.address import checked_address
+from bench.backends.llama_cpp.grammar import answer_grammar
 from bench.errors import ConfigError, UsageError
-from bench.records import ModelSpec, Sampling, Text
+from bench.records import AnswerSchema, ModelSpec, Sampling, Text
 
 ServerKind = Literal["llama_server", "vllm", "plain"]
 _PLAIN_HOTTEST = 2.0  # what OpenAI's own interface takes
@@ -80,6 +81,17 @@ def checked(spec: ModelSpec, sampling: Sampling) -> Options:
         )
     _check_template(spec, options)
     return options
+
+
+def refuse_unconstrainable(spec: ModelSpec, options: Options, schema: AnswerSchema) -> None:
+    """UsageError where this kind of server cannot hold an answer to the schema."""
+    if options.server == "llama_server":
+        answer_grammar(schema)
+    elif options.server == "plain" and schema.form != "json":
+        raise UsageError(
+            f"arm {spec.arm}: a plain server holds answers to JSON only, and the task asks for a bare "
+            f"{schema.form}; write output: free, or declare `server: llama_server` or `vllm` where it is one"
+        )
 
 
 def checked_addresses(spec: ModelSpec, options: Options) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification
 
 from bench import backends, sweep, tasks
-from bench.backends import Classifies, Request
+from bench.backends import ChecksSchema, Classifies, Request
 from bench.backends.hf.classifier import answer_text
 from bench.backends.hf.labels import task_labels
 from bench.config import Config
@@ -173,6 +173,7 @@ def test_labels_that_do_not_fit_the_head_are_refused(classifier, options, match)
 )
 def test_scores_that_do_not_fit_the_task_are_refused(classifier, options, match):
     assert isinstance(BACKEND, Classifies)
+    assert isinstance(BACKEND, ChecksSchema)
     with pytest.raises(ConfigError, match=match):
         BACKEND.check_schema(hf_spec(classifier, options={**HEAD, **options}), SCHEMA)
 

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from bench.backends.llama_cpp.grammar import answer_grammar
+from bench.choices import decoded_texts
 from bench.errors import UsageError
 from bench.records import AnswerField, AnswerSchema, Outcome
 from bench.validation import judge
 from tests.backends.asking import complete, sampling
-from tests.builders import SCHEMA
+from tests.builders import BARE, LETTER, SCHEMA
 
 NUMBERS = AnswerSchema(
     fields=(
@@ -57,6 +58,14 @@ def test_constrained_seeds_reproduce(open_model):
     session = open_model(sampling(max_tokens=60), NUMBERS, output="json_schema")
     first, again = complete(session, (1,))[0], complete(session, (1,))[0]
     assert first.text == again.text
+
+
+@pytest.mark.parametrize("schema", [BARE, LETTER, LETTER.model_copy(update={"prefix_as": "instruction"})])
+def test_a_bare_answer_is_held_to_its_texts(open_model, schema):
+    session = open_model(sampling(max_tokens=60), schema, output="json_schema")
+    completions = complete(session, range(30))
+    assert {judge(c, schema).outcome for c in completions} == {Outcome.VALID}
+    assert {c.text for c in completions} <= set(decoded_texts(schema))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0.5), (None, 1), (0, None), (0, 10_000)])

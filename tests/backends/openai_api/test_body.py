@@ -6,7 +6,7 @@ from bench.backends.openai_api.body import Bodies
 from bench.backends.openai_api.options import Options
 from bench.records import Message
 from tests.backends.asking import sampling
-from tests.builders import SCHEMA
+from tests.builders import BARE, SCHEMA
 
 MESSAGES = (Message(role="user", content="Well?"),)
 
@@ -60,6 +60,11 @@ def test_a_schema_is_sent_in_each_servers_words():
     assert schema["properties"]["sentiment"] == {"type": "number", "minimum": -1, "maximum": 1}
     assert body("vllm", schema=SCHEMA)["structured_outputs"] == {"json": schema}
     assert body("llama_server", schema=SCHEMA)["grammar"].startswith("root ::=")
+
+
+def test_bare_answers_are_held_to_their_texts_in_each_servers_words():
+    assert body("vllm", schema=BARE)["structured_outputs"] == {"choice": ["bad", "good"]}
+    assert body("llama_server", schema=BARE)["grammar"] == 'root ::= "bad" | "good"\n'
 
 
 def test_several_answers_are_one_request_with_the_first_seed():
