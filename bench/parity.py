@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from bench import backends, items, store, tasks
-from bench.backends import Inspectable, TokenProbability
+from bench.backends import Inspectable, StopTokens, TokenProbability
 from bench.config import Config, find_arm, load_config
 from bench.errors import BackendError, NotEnoughDataError, UsageError
 from bench.records import Article, ModelSpec, Prompt, Record
@@ -39,6 +39,7 @@ QUANTIZED_NATS = {
 }  # fmt: skip
 """The same by quantization; generous, for what lies beyond has another cause."""
 _SHOWN_CHARS = 40
+_NO_CHARACTER = "\ufffd"
 
 
 class Verdict(StrEnum):
@@ -93,7 +94,7 @@ class Reading(NamedTuple):
 
     rendered: list[str | None]
     tokens: list[tuple[int, ...] | None]
-    stop: dict[int, str] | None
+    stop: StopTokens | None
     first: list[tuple[TokenProbability, ...] | None]
 
 
@@ -169,7 +170,7 @@ def judged(a: ModelSpec, b: ModelSpec, of_a: Reading, of_b: Reading, *, n_prompt
         _tokens(of_a.tokens, of_b.tokens),
         _stops(of_a.stop, of_b.stop),
     ]
-    differences, n_top1, n_both = _probabilities(of_a.first, of_b.first)
+    differences, n_top1, n_both = _probabilities(of_a, of_b)
     checks.append(Check(name="logprobs", n_compared=n_both))
     if not any(check.n_compared for check in checks):
         raise NotEnoughDataError(f"{a.arm} and {b.arm}: their engines tell nothing that could be compared")
@@ -228,31 +229,32 @@ def _tokens(a: Sequence[tuple[int, ...] | None], b: Sequence[tuple[int, ...] | N
     return Check(name="tokens", n_compared=len(pairs), n_equal=sum(x == y for x, y in pairs), difference=said)
 
 
-def _stops(a: dict[int, str] | None, b: dict[int, str] | None) -> Check:
+def _stops(a: StopTokens | None, b: StopTokens | None) -> Check:
     if a is None or b is None:
         return Check(name="stop", n_compared=0, n_equal=0)
-    only_a, only_b = ({**x} for x in (a, b))
-    for token in a.keys() & b.keys():
-        del only_a[token], only_b[token]
-    parts = [
-        f"only {name} ends at {', '.join(f'{text!r} ({token})' for token, text in sorted(only.items()))}"
-        for name, only in (("A", only_a), ("B", only_b))
-        if only
-    ]
+    parts = []
+    for name, own, other in (("A", a, b), ("B", b, a)):
+        only = sorted(own.texts.keys() - other.texts.keys()) if other.is_whole else ()
+        if only:
+            listed = ", ".join(f"{own.texts[token]!r} ({token})" for token in only)
+            parts.append(f"only {name} ends at {listed}")
     return Check(name="stop", n_compared=1, n_equal=int(not parts), difference="; ".join(parts) or None)
 
 
-def _probabilities(
-    a: Sequence[tuple[TokenProbability, ...] | None], b: Sequence[tuple[TokenProbability, ...] | None]
-) -> tuple[list[float], int, int]:
+def _probabilities(a: Reading, b: Reading) -> tuple[list[float], int, int]:
     """Differences of tokens that both find likely, prompts with the same likeliest token, prompts told."""
     differences: list[float] = []
     n_top1, n_both = 0, 0
-    for x, y in zip(a, b, strict=True):
+    for x, y in zip(a.first, b.first, strict=True):
         if not x or not y:
             continue
         by_id = all(p.token is not None for p in (*x, *y))
-        ours, theirs = ({p.token if by_id else p.text: p.logprob for p in side} for side in (x, y))
+        ours, theirs = (
+            {str(p.token): p.logprob for p in told} if by_id else _by_text(told, own.stop)
+            for told, own in ((x, a), (y, b))
+        )
+        if not ours or not theirs:
+            continue
         # a token that only one lists lies at least as far down as the other's last
         least = min(*ours.values(), *theirs.values())
         for token in ours.keys() | theirs.keys():
@@ -262,6 +264,24 @@ def _probabilities(
         n_top1 += max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
         n_both += 1
     return differences, n_top1, n_both
+
+
+def _by_text(told: Sequence[TokenProbability], stop: StopTokens | None) -> dict[str, float]:
+    """Probabilities of what tokens write; of those that write nothing or no whole character, none.
+
+    Tokens that end an answer are left out: servers that tell texts only write them as nothing.
+    """
+    found: dict[str, float] = {}
+    for token, text, logprob in told:
+        if text and _NO_CHARACTER not in text and not (stop is not None and token in stop.texts):
+            before = found.get(text)
+            found[text] = logprob if before is None else _log_sum(before, logprob)
+    return found
+
+
+def _log_sum(a: float, b: float) -> float:
+    """The logarithm of the sum of two probabilities that are given by theirs."""
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
 def _allowed(*quants: str) -> float | None:

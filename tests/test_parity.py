@@ -1,8 +1,10 @@
 """What two readings of the same prompts say about the two models."""
 
+import math
+
 import pytest
 
-from bench.backends import TokenProbability
+from bench.backends import StopTokens, TokenProbability
 from bench.config import Config
 from bench.errors import BackendError, NotEnoughDataError, UsageError
 from bench.parity import Reading, Verdict, compare_arms, judged
@@ -10,7 +12,7 @@ from tests import builders
 
 PROMPTS = ["<|user|>Good?<|assistant|>", "<|user|>Bad?<|assistant|>"]
 TOKENS: list[tuple[int, ...] | None] = [(5, 6, 7), (5, 8, 9)]
-STOP = {1: "<|end|>"}
+STOP = StopTokens({1: "<|end|>"})
 
 
 def probabilities(shift=0.0, *, top=3, ids=True):
@@ -58,7 +60,7 @@ def test_other_tokens_are_damage_and_their_place_is_said():
 
 
 def test_another_end_of_turn_is_damage():
-    found = held(reading(), reading(stop={1: "<|end|>", 2: "<|eot|>"}))
+    found = held(reading(), reading(stop=StopTokens({1: "<|end|>", 2: "<|eot|>"})))
     assert found.verdict is Verdict.EXPORT
     assert found.checks[2].difference == "only B ends at '<|eot|>' (2)"
 
@@ -86,6 +88,23 @@ def test_a_token_that_only_one_lists_counts_as_far_off():
     cut = [probabilities()[:1]] * 2
     found = held(reading(), reading(first=cut), ("fp32", "q4_K_M"))
     assert found.logprob_max == pytest.approx(1.8)
+
+
+def test_an_engine_that_does_not_tell_all_stop_tokens_is_held_to_those_it_tells():
+    more = StopTokens({1: "<|end|>", 2: "<|eot|>"})
+    assert held(reading(stop=more), reading(stop=STOP._replace(is_whole=False))).verdict is Verdict.SAME
+    assert held(reading(), reading(stop=more._replace(is_whole=False))).verdict is Verdict.EXPORT
+
+
+def test_tokens_without_ids_are_held_together_by_what_they_write():
+    ours = [
+        TokenProbability(i, text, value)
+        for i, text, value in ((5, " a", -1.2), (6, " a", -1.2), (1, "<|end|>", -1.0))
+    ]
+    theirs = [TokenProbability(None, " a", math.log(2) - 1.2), TokenProbability(None, "\ufffd", -1.0)]
+    found = held(reading(first=[tuple(ours)] * 2), reading(first=[tuple(theirs)] * 2))
+    assert found.verdict is Verdict.SAME
+    assert found.logprob_max == pytest.approx(0)
 
 
 def test_servers_without_ids_are_compared_by_text():

@@ -80,9 +80,18 @@ class TokenProbability(NamedTuple):
     token: int | None
     """Its id; None where a server tells texts only."""
     text: str
-    """Its text."""
+    """What it adds to an answer; "" where a server tells ids only."""
     logprob: float
     """Natural logarithm of its probability, before any sampling setting."""
+
+
+class StopTokens(NamedTuple):
+    """The tokens that end an answer."""
+
+    texts: dict[int, str]
+    """Id -> its text in the vocabulary."""
+    is_whole: bool = True
+    """False where the engine may know others that it does not tell."""
 
 
 @runtime_checkable
@@ -90,13 +99,13 @@ class Inspectable(Protocol):
     """A session that shows how it reads a prompt; None for what its engine does not tell."""
 
     def rendered(self, prompt: Prompt) -> str | None:
-        """The conversation as the text the model reads."""
+        """The conversation as the text the model reads; a token that begins it is told by `token_ids`."""
 
     def token_ids(self, prompt: Prompt) -> tuple[int, ...] | None:
         """That text as tokens, with whatever is put before it."""
 
-    def stop_tokens(self) -> dict[int, str] | None:
-        """The tokens that end an answer, with their texts."""
+    def stop_tokens(self) -> StopTokens | None:
+        """The tokens that end an answer."""
 
     def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...] | None:
         """The k likeliest first tokens of an answer, likeliest first."""

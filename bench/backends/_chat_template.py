@@ -71,6 +71,10 @@ class ChatTemplate:
         begun = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
         return self.render(turns) + self.inert(begun)
 
+    def without_bos(self, text: str) -> str:
+        """A rendered text without the token that begins it, which either template or engine writes."""
+        return text.removeprefix(self._tokens["bos_token"])
+
     def render(self, turns: Turns) -> str:
         """The whole conversation, with the opening of the assistant's turn at its end."""
         inert = [{"role": turn["role"], "content": self.inert(turn["content"])} for turn in turns]

@@ -205,6 +205,8 @@ class FakeOpenAi(Loopback):
 
     prefix = "/v1"
     models: tuple[str, ...] = ("tiny",)
+    alternatives: dict[str, float | None] | None = None
+    """Log-probabilities of first tokens; None where the server does not tell them."""
 
     def is_measured(self, path: str, body: Json) -> bool:
         return path.endswith("/completions") and body.get("max_tokens") != 1
@@ -226,7 +228,17 @@ class FakeOpenAi(Loopback):
                 200, tuple(self._events(text, reason, usage)), (("Content-Type", "text/event-stream"),)
             )
         said = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+        said |= self._logprobs(body)
         return _json({"choices": [{"index": 0, "finish_reason": reason, **said}], "usage": usage})
+
+    def _logprobs(self, body: Json) -> Json:
+        """The alternatives to the first token, in the words of either interface."""
+        if "logprobs" not in body or self.alternatives is None:
+            return {}
+        if "messages" not in body:
+            return {"logprobs": {"top_logprobs": [self.alternatives]}}
+        listed = [{"token": token, "logprob": value} for token, value in self.alternatives.items()]
+        return {"logprobs": {"content": [{"top_logprobs": listed}]}}
 
     def _events(self, text: str, reason: str, usage: Json) -> Iterator[bytes]:
         yield b": keep-alive\n\n"
@@ -271,6 +283,7 @@ class FakeOllama(Loopback):
         self.blobs: dict[str, int] = {}
         self.loaded: dict[str, int] = {}
         self.renders = lambda messages: "".join(m["content"] for m in messages)
+        self.shows_prompts = True
 
     def is_measured(self, path: str, body: Json) -> bool:
         options = body.get("options") or {}
@@ -324,8 +337,8 @@ class FakeOllama(Loopback):
         if name not in self.models:
             return _json({"error": f"model '{body['model']}' not found"}, 404)
         if body.get("_debug_render_only"):
-            rendered = {"rendered_template": self.renders(body["messages"])}
-            return _json({"model": name, "_debug_info": rendered})
+            shown = {"_debug_info": {"rendered_template": self.renders(body["messages"])}}
+            return _json({"model": name, **(shown if self.shows_prompts else {})})
         options = body["options"]
         self.loaded[name] = options["num_ctx"]
         n_prompt = _n_prompt_tokens(body)

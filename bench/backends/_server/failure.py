@@ -9,6 +9,7 @@ import re
 from typing import Literal
 
 _LONGEST = 300
+_NO_SUCH_ROUTE = {404, 405, 501}
 
 Kind = Literal["connection", "busy", "broken", "refused", "garbled", "overflow"]
 
@@ -40,6 +41,11 @@ class ServerError(Exception):
     def may_pass(self) -> bool:
         """Whether the same request may succeed in a moment."""
         return self.kind in {"connection", "busy", "broken"}
+
+    @property
+    def is_unknown_route(self) -> bool:
+        """Whether the server has nothing at this address."""
+        return self.status in _NO_SUCH_ROUTE
 
 
 def one_line(text: str) -> str:

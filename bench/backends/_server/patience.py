@@ -43,7 +43,11 @@ class Patience:
             reraise=True,
         )
         await asyncio.sleep(_first_wait_s(first))
-        return await attempts(once)
+
+        async def again() -> T:  # tenacity awaits what is written as a coroutine function, and nothing else
+            return await once()
+
+        return await attempts(again)
 
     def _is_worth_a_retry(self, failure: BaseException) -> bool:
         return (

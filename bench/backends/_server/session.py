@@ -7,10 +7,10 @@ every endpoint.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from bench.backends import Answer, Request
+from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._server.bridge import Bridge
 from bench.backends._server.failure import ServerError
 from bench.backends._server.flow import Endpoint, Flow, Job
@@ -18,6 +18,8 @@ from bench.backends._server.patience import Patience
 from bench.backends._server.wire import Wire
 from bench.errors import BackendError, NoArticlesError
 from bench.records import Completion, LoadedModel, Prompt
+
+T = TypeVar("T")
 
 
 class Speaker(Protocol):
@@ -32,6 +34,22 @@ class Speaker(Protocol):
         """The text of one answer as it comes; raises ServerError."""
 
 
+class Inspector(Protocol):
+    """What one kind of server tells about how it reads a prompt; None for what it does not."""
+
+    async def rendered(self, wire: Wire, prompt: Prompt) -> str | None:
+        """The conversation as the text the model reads; raises ServerError."""
+
+    async def token_ids(self, wire: Wire, prompt: Prompt) -> tuple[int, ...] | None:
+        """That text as tokens; raises ServerError."""
+
+    async def stop_tokens(self, wire: Wire) -> StopTokens | None:
+        """The tokens that end an answer; raises ServerError."""
+
+    async def first_logprobs(self, wire: Wire, prompt: Prompt, k: int) -> tuple[TokenProbability, ...] | None:
+        """The k likeliest first tokens of an answer; raises ServerError."""
+
+
 class Manner(NamedTuple):
     """How requests are made."""
 
@@ -43,11 +61,18 @@ class ServerSession:
     """Used by one thread, closed once."""
 
     def __init__(
-        self, loaded: LoadedModel, speaker: Speaker, endpoints: list[Endpoint], bridge: Bridge, manner: Manner
+        self,
+        loaded: LoadedModel,
+        speaker: Speaker,
+        inspector: Inspector,
+        endpoints: list[Endpoint],
+        bridge: Bridge,
+        manner: Manner,
     ) -> None:
         self.loaded = loaded
         """What was found; what became of the endpoints is final once the session is closed."""
         self._speaker = speaker
+        self._inspector = inspector
         self._endpoints = endpoints
         self._bridge: Bridge | None = bridge
         self._manner = manner
@@ -69,8 +94,7 @@ class ServerSession:
 
     def stream(self, request: Request) -> Iterator[str]:
         """The text of one answer to the request's first seed, as the server sends it."""
-        bridge = self._opened()
-        endpoint = next(e for e in self._endpoints if e.set_aside is None)
+        bridge, endpoint = self._opened(), self._endpoint()
 
         async def produce(put: Callable[[str], Awaitable[None]]) -> None:
             async for piece in self._speaker.pieces(endpoint.wire, request.prompt, request.seeds[0]):
@@ -83,8 +107,38 @@ class ServerSession:
                 raise NoArticlesError(
                     "the prompt does not fit the context; shorten the text or raise sampling.context_tokens"
                 ) from failure
-            reason = endpoint.wire.masked(str(failure))
-            raise BackendError(f"{endpoint.wire.address}: {reason}") from failure
+            raise _told_as_mistake(endpoint, failure) from failure
+
+    def rendered(self, prompt: Prompt) -> str | None:
+        """The conversation as the text the model reads, where the server tells it."""
+        return self._inspected(lambda wire: self._inspector.rendered(wire, prompt))
+
+    def token_ids(self, prompt: Prompt) -> tuple[int, ...] | None:
+        """That text as tokens, where the server tells them."""
+        return self._inspected(lambda wire: self._inspector.token_ids(wire, prompt))
+
+    def stop_tokens(self) -> StopTokens | None:
+        """The tokens that end an answer, where the server tells them."""
+        return self._inspected(self._inspector.stop_tokens)
+
+    def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...] | None:
+        """The k likeliest first tokens of an answer, where the server tells them."""
+        return self._inspected(lambda wire: self._inspector.first_logprobs(wire, prompt, k))
+
+    def _inspected(self, ask: Callable[[Wire], Coroutine[Any, Any, T]]) -> T:
+        bridge, endpoint = self._opened(), self._endpoint()
+
+        async def asked() -> T:
+            return await self._manner.patience.attempt(lambda: ask(endpoint.wire))
+
+        try:
+            return bridge.run(asked())
+        except ServerError as failure:
+            raise _told_as_mistake(endpoint, failure) from failure
+
+    def _endpoint(self) -> Endpoint:
+        """One that answers; which one does not matter, as all have the same model."""
+        return next(e for e in self._endpoints if e.set_aside is None)
 
     def close(self) -> None:
         """Close every connection. Closing twice does nothing."""
@@ -103,6 +157,10 @@ class ServerSession:
         if self._bridge is None:
             raise BackendError("this session is closed; open the arm again")
         return self._bridge
+
+
+def _told_as_mistake(endpoint: Endpoint, failure: ServerError) -> BackendError:
+    return BackendError(f"{endpoint.wire.address}: {endpoint.wire.masked(str(failure))}")
 
 
 def close(bridge: Bridge, endpoints: list[Endpoint]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.backends import Answer, Request, TokenProbability
+from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._answer_text import AnswerText
 from bench.backends._chat_template import TemplateError
 from bench.backends._memory import PeakMemory
@@ -170,25 +170,27 @@ class HfSession:
             raise BackendError(" ".join(str(error).split())[:300]) from error
 
     def rendered(self, prompt: Prompt) -> str:
-        """The conversation as the text the model reads."""
-        return self._opened().tokens.template.render_prompt(prompt)
+        """The conversation as the text the model reads, without the token that begins it."""
+        template = self._opened().tokens.template
+        return template.without_bos(template.render_prompt(prompt))
 
     def token_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """That text as tokens."""
         return self._opened().tokens.of_prompt(prompt)
 
-    def stop_tokens(self) -> dict[int, str]:
-        """The tokens that end an answer, with their texts."""
+    def stop_tokens(self) -> StopTokens:
+        """The tokens that end an answer."""
         opened = self._opened()
-        return {token: opened.tokens.name(token) for token in sorted(opened.ends)}
+        return StopTokens({token: opened.tokens.name(token) for token in sorted(opened.ends)})
 
     def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...]:
         """The k likeliest first tokens of an answer, likeliest first."""
-        opened = self._opened()
-        _, logits = Reader(opened.model, opened.device).read(self.token_ids(prompt))
+        opened, read = self._opened(), self.token_ids(prompt)
+        _, logits = Reader(opened.model, opened.device).read(read)
         likeliest = logits.log_softmax(dim=0).topk(min(k, len(logits)))
         pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
-        return tuple(TokenProbability(token, opened.tokens.name(token), value) for token, value in pairs)
+        after = opened.tokens.text_after
+        return tuple(TokenProbability(token, after(read[-1], token), value) for token, value in pairs)
 
     def close(self) -> None:
         """Free the model. Closing twice does nothing."""

@@ -69,6 +69,10 @@ class Tokens:
         )
         return decoded
 
+    def text_after(self, before: int, token: int) -> str:
+        """What a token adds to a text; some tokenizers write its space only where something precedes it."""
+        return self.text([before, token])[len(self.text([before])) :]
+
     def name(self, token: int) -> str:
         """A token's own text, as somebody would look for it."""
         return self.text([token])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.backends import Answer, Request, TokenProbability
+from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._answer_text import AnswerText
 from bench.backends._chat_template import ChatTemplate, TemplateError
 from bench.backends._memory import PeakMemory
@@ -144,17 +144,19 @@ class LlamaCppSession:
             raise BackendError(str(error)) from error
 
     def rendered(self, prompt: Prompt) -> str:
-        """The conversation as the text the model reads."""
-        return self._opened().template.render_prompt(prompt)
+        """The conversation as the text the model reads, without the token that begins it."""
+        template = self._opened().template
+        return template.without_bos(template.render_prompt(prompt))
 
     def token_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """That text as tokens, with what the engine puts before it."""
         return tuple(self._prompt_tokens(prompt))
 
-    def stop_tokens(self) -> dict[int, str]:
-        """The tokens that end an answer, with their texts."""
+    def stop_tokens(self) -> StopTokens:
+        """The tokens that end an answer."""
         vocabulary = self._opened().engine.vocabulary
-        return {token: vocabulary.text_of(token) for token in np.flatnonzero(vocabulary.end_mask()).tolist()}
+        ends = np.flatnonzero(vocabulary.end_mask()).tolist()
+        return StopTokens({token: vocabulary.text_of(token) for token in ends})
 
     def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...]:
         """The k likeliest first tokens of an answer, likeliest first."""
@@ -169,8 +171,11 @@ class LlamaCppSession:
         logits -= logits.max()
         logits -= np.log(np.exp(logits).sum())
         likeliest = np.argsort(-logits, kind="stable")[:k].tolist()
-        name = engine.vocabulary.text_of
-        return tuple(TokenProbability(token, name(token), float(logits[token])) for token in likeliest)
+        piece = engine.vocabulary.piece
+        return tuple(
+            TokenProbability(token, piece(token).decode("utf-8", "replace"), float(logits[token]))
+            for token in likeliest
+        )
 
     def close(self) -> None:
         """Free the model. Closing twice does nothing."""

@@ -7,7 +7,7 @@ keeps so many requests in flight. The digest is the manifest's, so a new templat
     options    what an arm may set                        greeting   what a server says before the run
     opening    the model loaded, the session made         chat       what is sent and what comes back
     speaker    prompt and seed -> completion              modelfile  a chat template in Ollama's words
-    making     a GGUF -> a model, its prompt checked
+    making     a GGUF -> a model, its prompt checked      inspection how it reads a prompt, for parity
 """
 
 from __future__ import annotations

@@ -20,7 +20,12 @@ from bench.records import AnswerSchema, Message, Sampling, StopReason
 
 PENALTY_WINDOW_TOKENS = 64
 _STOP_REASONS: dict[str, StopReason] = {"stop": "stop", "length": "length"}
-_OVERFLOW = ("exceeds the context length", "exceeds the available context", "exceed_context_size")
+_OVERFLOW = (
+    "exceeds the context length",
+    "exceeds the available context",
+    "exceed_context_size",
+    "longer than the context length",
+)
 
 
 def sent_options(sampling: Sampling, options: Options, own_stops: Sequence[str]) -> dict[str, Any]:

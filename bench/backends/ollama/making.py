@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.backends._chat_template import PROBE, ChatTemplate
 from bench.backends._server.failure import ServerError
-from bench.backends._server.wire import Limits, Wire, parsed
+from bench.backends._server.wire import Limits, Wire
 from bench.backends.llama_cpp import gguf_check
 from bench.backends.ollama.chat import explain
+from bench.backends.ollama.inspection import rendered_by
 from bench.backends.ollama.library import Library
 from bench.backends.ollama.modelfile import chat_format, modelfile
 from bench.backends.ollama.options import key
@@ -80,21 +81,12 @@ def rendered_prompt(address: str, name: str, turns: tuple[dict[str, str], ...]) 
 
 async def _rendered(address: str, name: str, turns: tuple[dict[str, str], ...]) -> str | None:
     wire = Wire(address, key(), _LIMITS, explain)
-    # without a token to predict, a server that does not know the switch answers at once
-    body: dict[str, Any] = {
-        "model": name,
-        "messages": list(turns),
-        "stream": False,
-        "_debug_render_only": True,
-        "options": {"num_predict": 1},
-    }
+    # one token to predict: a server that does not know the switch answers at once
+    asked = {"model": name, "messages": list(turns), "stream": False, "options": {"num_predict": 1}}
     try:
-        found = parsed(await wire.post(f"{address}/api/chat", body))
+        return await rendered_by(wire, asked)
     finally:
         await wire.aclose()
-    shown = found.get("_debug_info") if isinstance(found, dict) else None
-    text = shown.get("rendered_template") if isinstance(shown, dict) else None
-    return text if isinstance(text, str) else None
 
 
 def _end_text(gguf: Path) -> str:

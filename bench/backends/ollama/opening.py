@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from bench.backends._server.bridge import Bridge
 from bench.backends._server.failure import ServerError
+from bench.backends._server.first_token import neutral
 from bench.backends._server.flow import Endpoint
 from bench.backends._server.patience import Patience
 from bench.backends._server.session import Manner, ServerSession
 from bench.backends.ollama.chat import Bodies
 from bench.backends.ollama.greeting import Found, facts, refuse_old, version_of, warnings
+from bench.backends.ollama.inspection import OllamaInspector
 from bench.backends.ollama.library import Library, unreachable
 from bench.backends.ollama.options import Options
 from bench.backends.ollama.speaker import OllamaSpeaker
@@ -58,7 +60,16 @@ def opened(arm: Arm, found: list[Found], endpoints: list[Endpoint], bridge: Brid
         details={"servers": servers, "stop_texts_of_model": own_stops, "warnings": warnings(shown)},
     )
     manner = Manner(Patience(arm.options.retries, arm.options.longest_wait_s))
-    return ServerSession(loaded, speaker, endpoints, bridge, manner)
+    neutral_bodies = Bodies(
+        arm.spec.ref,
+        arm.options,
+        neutral(arm.sampling),
+        None,
+        (),
+        can_think="thinking" in shown.capabilities,
+    )
+    inspector = OllamaInspector(arm.spec.ref, neutral_bodies, own_stops)
+    return ServerSession(loaded, speaker, inspector, endpoints, bridge, manner)
 
 
 def _loaded_at(

@@ -6,6 +6,7 @@ session that keeps so many requests in flight. Weights behind a socket cannot be
     options    what an arm may set, and what is refused   body      what is sent, per kind of server
     greeting   what a server says before the run          reply     what it answers, trusted in nothing
     prepare    tokens and text of a prompt                speaker   prompt and seeds -> completions
+    inspection how a server reads a prompt, for parity
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Backend:
         from bench.backends._server.patience import Patience
         from bench.backends._server.session import Manner, ServerSession, close
         from bench.backends.openai_api.greeting import greet
+        from bench.backends.openai_api.inspection import OpenAiInspector
         from bench.backends.openai_api.speaker import OpenAiSpeaker
 
         self.check(spec, sampling)
@@ -95,7 +97,9 @@ class Backend:
             close(bridge, endpoints)
             raise
         loaded = LoadedModel(engine=_engine(options, facts), details=_details(options, sampling, facts))
-        return ServerSession(loaded, speaker, endpoints, bridge, Manner(patience, options.n_per_request))
+        inspector = OpenAiInspector(spec.ref, options, sampling)
+        manner = Manner(patience, options.n_per_request)
+        return ServerSession(loaded, speaker, inspector, endpoints, bridge, manner)
 
     def reached(self, spec: ModelSpec) -> str:
         """What the arm's servers say they serve; BackendError where none of them answers."""

@@ -28,7 +28,6 @@ START_WITH = {
     "plain": "your server",
 }
 """What starts a server of each kind."""
-_NO_SUCH_ROUTE = {404, 405, 501}
 _IDENTITY = ("n_params", "size", "n_vocab", "ftype", "chat_template_digest", "root")
 
 
@@ -127,7 +126,7 @@ async def _listed(wire: Wire) -> dict[str, dict[str, Any]] | None:
     try:
         found = parsed(await wire.get(f"{wire.address}/models"))
     except ServerError as failure:
-        if failure.status in _NO_SUCH_ROUTE:
+        if failure.is_unknown_route:
             return None
         raise
     data = found.get("data") if isinstance(found, dict) else None
@@ -141,7 +140,7 @@ async def _props(wire: Wire) -> dict[str, Any]:
     try:
         found = parsed(await wire.get(f"{root_of(wire.address)}/props"))
     except ServerError as failure:
-        if failure.status in _NO_SUCH_ROUTE:
+        if failure.is_unknown_route:
             return {}
         raise
     if not isinstance(found, dict):
@@ -159,7 +158,7 @@ async def _version(wire: Wire) -> dict[str, Any]:
     try:
         found = parsed(await wire.get(f"{root_of(wire.address)}/version"))
     except ServerError as failure:
-        if failure.status in _NO_SUCH_ROUTE:
+        if failure.is_unknown_route:
             return {}
         raise
     return {"version": str(found.get("version"))} if isinstance(found, dict) else {}

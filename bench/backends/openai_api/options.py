@@ -18,6 +18,8 @@ from bench.backends.llama_cpp.grammar import answer_grammar
 from bench.errors import ConfigError, UsageError
 from bench.records import AnswerSchema, ModelSpec, Sampling, Text
 
+PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+"""Where answers are asked for, by `endpoint`."""
 ServerKind = Literal["llama_server", "vllm", "plain"]
 _PLAIN_HOTTEST = 2.0  # what OpenAI's own interface takes
 

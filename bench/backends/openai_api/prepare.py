@@ -20,8 +20,6 @@ from bench.backends.openai_api.options import Options
 from bench.errors import ModelFileError
 from bench.records import Message, Prompt
 
-_NO_SUCH_ROUTE = {404, 405, 501}
-
 Sent = tuple[Message, ...] | str | list[int]
 
 
@@ -56,14 +54,13 @@ class Preparer:
         self._known[prompt.id] = self._known[prompt.id]._replace(prompt_tokens=prompt_tokens)
 
     async def _ask(self, wire: Wire, prompt: Prompt) -> Prepared:
-        messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
         if self._options.server == "plain":
             return Prepared(self._rendered(prompt), None)
+        messages = said(prompt)
         try:
-            ask = _llama_server_tokens if self._options.server == "llama_server" else _vllm_tokens
-            tokens = await ask(wire, self._model, messages)
+            tokens = await server_tokens(wire, self._options, self._model, messages)
         except ServerError as failure:
-            if failure.status in _NO_SUCH_ROUTE and self._options.endpoint == "chat":
+            if failure.is_unknown_route and self._options.endpoint == "chat":
                 return Prepared(prompt.messages, None)  # an older server: its answers tell
             raise
         return Prepared(tokens if self._options.endpoint == "completions" else prompt.messages, len(tokens))
@@ -77,18 +74,33 @@ class Preparer:
             raise ServerError("refused", f"the chat template failed: {error}") from error
 
 
-async def _llama_server_tokens(wire: Wire, model: str, messages: list[dict[str, str]]) -> list[int]:
-    root = root_of(wire.address)
-    body: dict[str, Any] = {"model": model, "messages": messages}
-    rendered = parsed(await wire.post(f"{root}/apply-template", body))
+async def server_tokens(
+    wire: Wire, options: Options, model: str, messages: list[dict[str, str]]
+) -> list[int]:
+    """The tokens of a conversation, as llama-server or vLLM count them."""
+    if options.server == "vllm":
+        return await _vllm_tokens(wire, model, messages)
+    body: dict[str, Any] = {"content": await applied_template(wire, model, messages)}
+    body |= {"model": model, "add_special": True, "parse_special": True}
+    return _tokens(parsed(await wire.post(f"{root_of(wire.address)}/tokenize", body)))
+
+
+async def applied_template(wire: Wire, model: str, messages: list[dict[str, str]]) -> str | None:
+    """The text that llama-server makes of a conversation; None where its reply has none."""
+    body = {"model": model, "messages": messages}
+    rendered = parsed(await wire.post(f"{root_of(wire.address)}/apply-template", body))
     text = rendered.get("prompt") if isinstance(rendered, dict) else None
-    body = {"model": model, "content": text, "add_special": True, "parse_special": True}
-    return _tokens(parsed(await wire.post(f"{root}/tokenize", body)))
+    return text if isinstance(text, str) else None
 
 
 async def _vllm_tokens(wire: Wire, model: str, messages: list[dict[str, str]]) -> list[int]:
     body = {"model": model, "messages": messages, "add_generation_prompt": True}
     return _tokens(parsed(await wire.post(f"{root_of(wire.address)}/tokenize", body)))
+
+
+def said(prompt: Prompt) -> list[dict[str, str]]:
+    """A prompt's messages as they are sent."""
+    return [{"role": m.role, "content": m.content} for m in prompt.messages]
 
 
 def _tokens(found: Any) -> list[int]:

@@ -17,12 +17,10 @@ from bench.backends._server.growing import GrowingText
 from bench.backends._server.prompt_size import Yardstick, overflows
 from bench.backends._server.wire import Wire
 from bench.backends.openai_api.body import Bodies
-from bench.backends.openai_api.options import Options
+from bench.backends.openai_api.options import PATHS, Options
 from bench.backends.openai_api.prepare import Prepared, Preparer
 from bench.backends.openai_api.reply import StreamedReply, whole_reply
 from bench.records import AnswerSchema, Completion, ModelSpec, Prompt, Sampling
-
-_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 
 
 class OpenAiSpeaker:
@@ -38,7 +36,7 @@ class OpenAiSpeaker:
 
     def url(self, wire: Wire) -> str:
         """Where answers are asked for."""
-        return wire.address + _PATHS[self._options.endpoint]
+        return wire.address + PATHS[self._options.endpoint]
 
     async def answer(
         self, wire: Wire, prompt: Prompt, seeds: tuple[int, ...], *, alone: bool

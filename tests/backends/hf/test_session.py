@@ -195,7 +195,7 @@ def test_any_of_several_end_tokens_ends_an_answer(copied, open_hf):
     ends = list(range(0, 512, 2))
     (copied / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
     session = open_hf(folder=copied)
-    assert set(session.stop_tokens()) == {*ends, 1}
+    assert set(session.stop_tokens().texts) == {*ends, 1}
     assert {c.stop_reason for c in complete(session, range(5))} == {"stop"}
     assert 0 in {c.completion_tokens for c in complete(session, range(20))}
 

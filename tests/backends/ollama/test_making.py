@@ -86,7 +86,7 @@ def test_a_prompt_that_is_rendered_otherwise_is_told_with_the_place(server, tiny
 
 
 def test_a_server_that_renders_nothing_is_noted(server, tiny_model):
-    server.renders = lambda turns: None
+    server.shows_prompts = False
     told: list[str] = []
     create("mine", recipe(tiny_model), server.address, told.append)
     assert "not checked" in told[-1]

@@ -166,3 +166,16 @@ def test_the_run_goes_through_the_session_that_is_closed_only_once(open_server):
     session.close()
     with pytest.raises(BackendError, match="closed"):
         next(session.generate([Request(prompt(), (1,))]))
+
+
+def test_it_shows_that_it_reads_a_prompt_as_the_engine_in_this_process(open_server, open_model):
+    asked = prompt("Gewinn steigt um 4 % 🙂")
+    settings = sampling(temperature=0.2, top_k=3, stop=["x"])
+    for more in ({}, {"endpoint": "completions"}):
+        served, local = open_server(settings, **more), open_model()
+        assert served.rendered(asked) == local.rendered(asked)
+        assert served.token_ids(asked) == local.token_ids(asked)
+        assert served.stop_tokens() is None
+        told, known = served.first_logprobs(asked, 5), local.first_logprobs(asked, 5)
+        assert [(t.token, t.text) for t in told] == [(k.token, k.text) for k in known]
+        assert [t.logprob for t in told] == pytest.approx([k.logprob for k in known], abs=0.01)

@@ -77,3 +77,16 @@ def test_a_context_larger_than_the_servers_is_refused(server, open_session):
     server.context_tokens = 2048
     with pytest.raises(UsageError, match="holds 2048 tokens"):
         open_session()
+
+
+def test_it_shows_tokens_and_probabilities_by_their_ids(server, open_session):
+    server.alternatives = {"token_id:7": -0.5, "token_id:9": -1.5, "token_id:x": None}
+    session = open_session()
+    assert session.rendered(prompt()) is None
+    assert session.token_ids(prompt()) == tuple(range(1, 7))
+    told = [(7, "", -0.5), (9, "", -1.5)]
+    assert list(session.first_logprobs(prompt(), 2)) == told
+    assert list(open_session(endpoint="completions").first_logprobs(prompt(), 2)) == told
+    chat, older = [asked.body for asked in server.asked if "logprobs" in asked.body]
+    assert (chat["logprobs"], chat["top_logprobs"], chat["return_tokens_as_token_ids"]) == (True, 2, True)
+    assert (older["logprobs"], chat["temperature"], chat["top_k"]) == (2, 1.0, -1)
