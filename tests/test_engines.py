@@ -1,5 +1,6 @@
 """One model on several engines: the mixed run with its report, and parity of what training exported."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -18,7 +19,8 @@ BASE, ADAPTER = "models/nano/hf/base", "models/nano/adapter"
 
 def arms(variant, backend, *quants, ref, **more):
     """An entry of a config's models."""
-    options = {"n_threads": 1, **more.pop("options", {})} if backend != "openai_api" else more.pop("options")
+    in_process = {"n_threads": 1} if backend in {"llama_cpp", "hf"} else {}
+    options = {**in_process, **more.pop("options", {})}
     given = {"family": "nano", "variant": variant, "backend": backend, "quants": quants, "ref": ref}
     return {**given, "options": options, **more}
 
@@ -153,6 +155,69 @@ def test_parity_tells_a_quantization_from_another_model(project, arm_a, arm_b, c
     assert found["n_prompts"] == 3
     equal = {check["name"]: check["n_equal"] == check["n_compared"] for check in found["checks"][:3]}
     assert equal == {"prompt": True, "tokens": True, "stop": True}
+
+
+@pytest.fixture
+def imported(nano):
+    """Ollama's API in front of a file of the base: `imported(quant)`."""
+    from tests.fixtures.ollama_engine import OllamaOnEngine
+
+    with contextlib.ExitStack() as stack:
+        yield lambda quant: stack.enter_context(
+            OllamaOnEngine(nano / f"models/nano/base-{quant}.gguf", quant)
+        )
+
+
+def parity(*names):
+    done = bench("models", "parity", *names, "--json")
+    found = json.loads(done.stdout)
+    checks = {check["name"]: check for check in found["checks"]}
+    return done.exit_code, found, {name: (c["n_equal"], c["n_compared"]) for name, c in checks.items()}
+
+
+def test_an_import_into_ollama_and_a_server_are_held_against_the_folder(project, server, imported):
+    options = {"base_url": server.address, "server": "llama_server"}
+    write_config(
+        arms("base", "ollama", "fp16", ref="tiny", options={"host": imported("fp16").address}),
+        arms("base", "openai_api", "fp16", ref="nano", options=options),
+    )
+    code, found, checks = parity("base/fp32@hf", "base/fp16@ollama")
+    assert (code, found["verdict"]) == (0, "same")
+    assert checks == {"prompt": (3, 3), "tokens": (3, 3), "stop": (1, 1), "logprobs": (None, 3)}
+    code, found, checks = parity("base/fp16@openai_api", "base/fp32@hf")
+    assert (code, found["verdict"]) == (0, "same")
+    assert checks == {"prompt": (3, 3), "tokens": (3, 3), "stop": (0, 0), "logprobs": (None, 3)}
+    code, found, _ = parity("base/fp16@ollama", "base/fp16@openai_api")
+    assert (code, found["verdict"]) == (0, "same")
+
+
+def test_an_import_at_a_lower_quantization_is_no_damage(project, imported):
+    write_config(arms("base", "ollama", "q4_K_M", ref="tiny", options={"host": imported("q4_K_M").address}))
+    code, found, _ = parity("base/fp32@hf", "base/q4_K_M@ollama")
+    assert (code, found["verdict"]) == (14, "quantization")
+
+
+def test_an_import_with_a_wrong_template_is_damage(project, imported):
+    server = imported("fp16")
+    right = server.renders
+    write_config(arms("base", "ollama", "fp16", ref="tiny", options={"host": server.address}))
+    server.renders = lambda messages: right(messages).replace("<|", "\n<|", 1)
+    code, found, checks = parity("base/fp32@hf", "base/fp16@ollama")
+    assert (code, found["verdict"]) == (15, "export")
+    assert checks["prompt"] == checks["tokens"] == (0, 3)
+
+
+def test_a_folder_whose_tokenizer_lost_its_merges_is_damage(project, nano):
+    Path("models").unlink()
+    shutil.copytree(nano / "models", "models")
+    path = Path("models/nano/hf/base/tokenizer.json")
+    tokenizer = json.loads(path.read_text())
+    del tokenizer["model"]["merges"][50:]
+    path.write_text(json.dumps(tokenizer))
+    code, found, checks = parity("base/fp32@hf", "base/fp16@llama_cpp")
+    assert (code, found["verdict"]) == (15, "export")
+    assert (checks["prompt"], checks["tokens"]) == ((3, 3), (0, 3))
+    assert found["reason"].startswith("tokens differ")
 
 
 def test_a_template_that_was_changed_after_the_export_is_damage(project, nano, tmp_path):
