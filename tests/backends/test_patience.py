@@ -16,7 +16,7 @@ class Flaky:
         self.n_asked = 0
         self._fields = {"kind": "busy", "retry_after_s": 0.0, **fields}
 
-    async def answer(self, text) -> str:
+    async def answer(self, text: str) -> str:
         self.n_asked += 1
         self.n_left -= 1
         if self.n_left >= 0:
