@@ -157,7 +157,11 @@ class AnswerField(Record):
 
 def _pairs(value: Any) -> Any:
     """A mapping as pairs, which can be hashed."""
-    return tuple(value.items()) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return tuple(value.items())
+    if isinstance(value, list):  # as JSON has it, which is no tuple to a strict reader
+        return tuple(tuple(pair) if isinstance(pair, list) else pair for pair in value)
+    return value
 
 
 class AnswerSchema(Record):

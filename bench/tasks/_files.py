@@ -96,7 +96,7 @@ def _completed(data: Any) -> Any:
     """The data of a task file with what follows from the labels; wrong types are left to the check."""
     if not isinstance(data, dict) or not isinstance(data.get("answer"), dict):
         return data
-    if "code" in data:
+    if data.get("code") is not None:
         raise PlacedError(("code",), "unknown key")
     answer, labels = dict(data["answer"]), data.get("labels")
     if "json_schema" in answer:

@@ -1,5 +1,8 @@
 """What holds for every task that ships with bench, and what each of the new ones is for."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bench import choices, tasks, validation
@@ -88,6 +91,14 @@ def test_the_labels_of_a_task_are_those_its_answers_can_be_read_as(name):
 
 def test_the_sentiment_tasks_have_the_three_labels_of_their_data_sets():
     assert tasks.load("phrasebank").labels == tasks.load("tweet_sentiment").labels == SCORE_LABELS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_written_out_whole_is_read_again(name):
+    task = tasks.load(name)
+    Path("whole.yaml").write_text(json.dumps(task.model_dump(mode="json", exclude={"code"})))
+    again = tasks.load("whole.yaml")
+    assert again.model_dump(exclude={"code"}) == task.model_dump(exclude={"code"})
 
 
 # ---------------------------------------------------------------- sarcasm
