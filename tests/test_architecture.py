@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
 SERVICES = {"choices", "config", "openmp", "plugins", "provenance", "store", "validation", "yaml_file"}
-ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training"}
+ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training", "datasets"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
 JOINERS |= {"arm_names", "gate", "gate_evidence", "gate_reading", "approval", "compare"}
 JOINERS |= {
@@ -25,7 +25,7 @@ JOINERS |= {
     "plan",
     "parity",
 }
-JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view"}
+JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {
     "pandas",

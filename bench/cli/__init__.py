@@ -24,6 +24,7 @@ SUMMARIES = {
     "export": "Write a run's results in another project's layout.",
     "tasks": "List tasks, show their prompts, check a task file.",
     "articles": "Fetch, read and freeze the articles that every arm is asked about.",
+    "data": "Build data sets from public files and articles, label them by models, look at them.",
     "validate": "Judge answers that are already there.",
     "doctor": "Say what is installed, what the config needs, and how to mend it.",
     "demo": "Train two small models, sweep eight arms, time them, report.",

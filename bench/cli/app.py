@@ -16,6 +16,7 @@ from bench.cli import (
     articles,
     ask,
     compare,
+    data,
     demo,
     doctor,
     export,
@@ -76,3 +77,4 @@ for _module in _MODULES:
 app.add_typer(models.app, name="models")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(articles.app, name="articles")
+app.add_typer(data.app, name="data")

@@ -1,0 +1,182 @@
+"""`bench data`: build, show, divide, count, label and push data sets. Data on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.datasets.build import Progress
+    from bench.datasets.card import Card
+
+app = typer.Typer(
+    help="Build data sets from public files and articles, label them by models, look at them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_OUT = Path("datasets")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the data sets.")]
+Root = Annotated[Path, typer.Option("--root", help="Folder in which the recipe's paths begin.")]
+Name = Annotated[str, typer.Argument(help="A data set's name or folder.", show_default=False)]
+
+
+@app.command()
+def build(
+    recipe: Annotated[Path, typer.Argument(help="A recipe; recipes/data/ has examples.", show_default=False)],
+    root: Root = Path(),
+    out: Out = _OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Build a data set: read, clean, divide, write in every format, with its card."""
+    from bench.data import build as build_set
+
+    with _progress() as progress:
+        card = build_set(recipe, root, out, progress)
+    if as_json:
+        typer.echo(card.model_dump_json(indent=2))
+    else:
+        _print_card(card)
+        typer.echo(f"{out / card.name}/card.md says the whole")
+
+
+@app.command()
+def show(
+    name: Name,
+    side: Annotated[str, typer.Option("--side", help="train, validation or test.")] = "train",
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows to show.")] = 5,
+    form: Annotated[str, typer.Option("--format", help="A format that was written.")] = "rows",
+    out: Out = _OUT,
+) -> None:
+    """Show the first rows of a side, in one of its formats."""
+    from bench.datasets import folder
+    from bench.safe_text import inert
+
+    found = folder.find(out, name)
+    sides = folder.read_card(found).sides
+    if side not in sides:
+        raise UsageError(f"--side {side}: there are {', '.join(sides)}")
+    file = sides[side].files.get(form)
+    if file is None:
+        written = ", ".join(sides[side].files) or "none; the side has no rows"
+        raise UsageError(f"--format {form}: written for {side} are {written}")
+    with (found / file.name).open(encoding="utf-8", newline="\n") as lines:
+        for line in itertools.islice(lines, n):
+            typer.echo(inert(line.rstrip("\n")))
+
+
+@app.command()
+def stats(name: Name, out: Out = _OUT, as_json: AsJson = False) -> None:
+    """Count a data set's rows by side, label and source, and say whether its files are as they were made."""
+    from bench.datasets import folder
+
+    found = folder.find(out, name)
+    card = folder.read_card(found)
+    changed = folder.changed_files(found)
+    if as_json:
+        counted = {side: _lengths(found, side) for side in card.sides}
+        typer.echo(
+            json.dumps({**card.model_dump(mode="json"), "words": counted, "changed_files": changed}, indent=2)
+        )
+        return
+    _print_card(card)
+    for side in card.sides:
+        lengths = _lengths(found, side)
+        if lengths:
+            typer.echo(f"{side:<12}words a text: " + ", ".join(f"{k} {v}" for k, v in lengths.items()))
+    for file in changed:
+        typer.echo(f"changed since it was built: {file}", err=True)
+
+
+@app.command()
+def split(
+    name: Name,
+    as_name: Annotated[str, typer.Option("--as", help="Name of the new data set.", show_default=False)],
+    train: Annotated[float, typer.Option(help="Share of the rows.")] = 0.8,
+    validation: Annotated[float, typer.Option(help="Share of the rows.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the rows.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed divides otherwise.")] = 0,
+    similar: Annotated[float, typer.Option(help="Texts as similar as this stay on one side.")] = 0.5,
+    out: Out = _OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a built data set anew, whole groups to one side, under another name."""
+    from pydantic import ValidationError
+
+    from bench.data import resplit
+    from bench.datasets import folder
+    from bench.datasets.split import Options
+
+    try:
+        options = Options(train=train, validation=validation, test=test, similar=similar)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"--{part} " for part in first["loc"])
+        raise UsageError(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+    card = resplit(folder.find(out, name), as_name, options, seed, out)
+    typer.echo(card.model_dump_json(indent=2) if as_json else "", nl=as_json)
+    if not as_json:
+        _print_card(card)
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def _print_card(card: Card) -> None:
+    from bench.safe_text import inert
+
+    for source in card.sources:
+        licence = source.licence or "licence not stated"
+        typer.echo(inert(f"{source.name:<24}{source.n_rows:>10,} rows  {licence}"))
+    for step in card.steps:
+        done = ", ".join(f"{what}: {n:,}" for what, n in step.counts.items() if n)
+        typer.echo(inert(f"{step.step:<24}{step.n_rows_out:>10,} rows  {done}".rstrip()))
+    for side, held in card.sides.items():
+        labels = ", ".join(f"{label}: {n:,}" for label, n in held.labels.items())
+        typer.echo(inert(f"{side:<24}{held.n_rows:>10,} rows  {labels}".rstrip()))
+
+
+def _lengths(found: Path, side: str) -> dict[str, int]:
+    """Least, median, 95th percentile and most words of a side's texts."""
+    from bench.datasets import folder
+
+    counts = Counter(len(row.text.split()) for row in folder.rows(found, side))
+    if not counts:
+        return {}
+    total = counts.total()
+    return {
+        name: _quantile(counts, place * (total - 1))
+        for name, place in (("least", 0.0), ("median", 0.5), ("p95", 0.95), ("most", 1.0))
+    }
+
+
+def _quantile(counts: Counter[int], place: float) -> int:
+    passed = 0
+    for value in sorted(counts):
+        passed += counts[value]
+        if passed > place:
+            return value
+    return max(counts)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Rows so far on stderr, in a terminal only."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda what, n: None
+        return
+    with console.status("reading") as status:
+        yield lambda what, n: status.update(f"{n:,} {what}")
