@@ -72,9 +72,12 @@ def renderer(task: tasks.Task, style: Style) -> Render:
     """What turns a row into the task's prompt and its right answer."""
 
     def render(row: Row) -> Example:
-        prompt = task.render(article_of(row), style)
-        turns = tuple(Turn(message.role, message.content) for message in prompt.messages)
-        return Example(row, turns, answer_of(row, task))
+        article = article_of(row)
+        task.check_articles((article,))
+        messages = task.render(article, style).messages
+        # a turn that is begun for the model is part of what it learns to write
+        said = messages[:-1] if messages[-1].role == "assistant" else messages
+        return Example(row, tuple(Turn(m.role, m.content) for m in said), answer_of(row, task))
 
     return render
 
@@ -84,18 +87,18 @@ def answer_of(row: Row, task: tasks.Task) -> str:
     schema = task.answer
     values = {field.name: _value(row, field.name, schema) for field in schema.fields}
     missing = [name for name, value in values.items() if value is None]
+    where = row.place or ascii(row.text[:40])
     if missing:
         raise ConfigError(
-            f"{row.place or row.text[:40]!a}: nothing for the answer's {missing[0]!r}; the step `labels` "
-            "gives scores, reasoning and confidence by label, `bench data label` asks models for them"
+            f"{where}: nothing for the answer's {missing[0]!r}; the step `labels` gives scores, reasoning and "
+            "confidence by label, `bench data label` asks models for them"
         )
-    answer = tasks.answer_text({name: value for name, value in values.items() if value is not None})
+    if schema.form != "json":
+        return task.written(row.label)
+    answer = task.written(values)
     verdict = validation.judge_text(answer, schema)
     if verdict.outcome is not Outcome.VALID:
-        raise ConfigError(
-            f"{row.place or row.text[:40]!a}: the answer would be {verdict.outcome}: "
-            + "; ".join(verdict.errors)
-        )
+        raise ConfigError(f"{where}: the answer would be {verdict.outcome}: {'; '.join(verdict.errors)}")
     return answer
 
 

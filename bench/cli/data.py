@@ -106,7 +106,7 @@ def split(
     validation: Annotated[float, typer.Option(help="Share of the rows.")] = 0.1,
     test: Annotated[float, typer.Option(help="Share of the rows.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Another seed divides otherwise.")] = 0,
-    similar: Annotated[float, typer.Option(help="Texts as similar as this stay on one side.")] = 0.5,
+    similar: Annotated[float, typer.Option(help="Texts as similar as this stay on one side.")] = 0.55,
     out: Out = _OUT,
     as_json: AsJson = False,
 ) -> None:

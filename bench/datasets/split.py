@@ -42,10 +42,10 @@ class Options(Record):
     """Share of the rows."""
     by_label: bool = True
     """Whether the shares hold for each label by itself."""
-    similar: float = Field(0.5, ge=0.3, le=1)
+    similar: float = Field(0.55, ge=0.3, le=1)
     """Jaccard similarity of two texts of one group."""
     run: int = Field(2, ge=1, le=8)
-    """Words in a run."""
+    """Longest run of words that is compared, single words always."""
     ignore_numbers: bool = True
     """Whether texts that differ in their numbers alone are of one group."""
 

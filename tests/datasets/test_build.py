@@ -87,7 +87,7 @@ def test_every_format_holds_the_tasks_prompt_and_a_valid_answer():
 def test_the_articles_format_is_what_a_run_reads():
     built(RECIPE)
     found = articles.load("datasets/mine/articles/test.jsonl")
-    assert [(a.text, a.label, a.entity.name) for a in found] == [
+    assert [(a.text, a.label, a.entity and a.entity.name) for a in found] == [
         (r.text, r.label, r.entity) for r in side("mine", "test")
     ]
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets.mojibake import mended
+from bench.datasets.mojibake import Kind, mended
 
-BOTH = ("utf8_as_latin1", "utf8_as_cp850")
+BOTH: tuple[Kind, ...] = ("utf8_as_latin1", "utf8_as_cp850")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """When two texts are the same."""
 
-from bench.datasets.row import Row, key, words, without_numbers
+from bench.datasets.row import Row, key, without_numbers, words
 
 
 def test_case_punctuation_and_addresses_are_not_looked_at():

@@ -1,5 +1,9 @@
 """The sets of word runs of many texts, 8 bytes a run, in a temporary file.
 
+A text's set holds its words and its runs of up to `run` words: single words make a set tolerant of a word
+put in, which breaks two runs; runs of two make it tell texts of the same words apart, and are rare, so
+that a search has few to look up.
+
 In: texts. Out: `Shingles`: for each text its runs as sorted 64-bit numbers, and how common each number is.
 Counts are kept in 2^24 cells that several numbers share, so memory does not grow with the texts: a count
 is never too low. Two runs of different words have the same number with probability 2^-64.
@@ -27,7 +31,6 @@ _WORDS_PER_BLOCK = 400_000
 _MOST_WORDS_KNOWN = 500_000
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
-_PAD = 0
 
 
 class Shingles(NamedTuple):
@@ -83,10 +86,8 @@ class ShingleFile:
         found = words(text)
         if self._ignore_numbers:
             found = without_numbers(found)
-        numbers = [self._number(word) for word in found]
-        numbers += [_PAD] * (self._run - len(numbers))
-        self._words += numbers
-        self._lengths.append(len(numbers))
+        self._words += [self._number(word) for word in found]
+        self._lengths.append(len(found))
         self._apart.append(apart)
         if len(self._words) >= _WORDS_PER_BLOCK:
             self._flush()
@@ -132,13 +133,16 @@ class ShingleFile:
 def _runs(flat: Numbers, lengths: Places, apart: Numbers, run: int) -> tuple[Places, Numbers]:
     """The text and the number of every run, sorted, each number once a text."""
     text_of = np.repeat(np.arange(len(lengths)), lengths)
-    begins = np.cumsum(lengths) - lengths
-    n_after = (begins + lengths)[text_of] - np.arange(len(flat))
-    first = np.flatnonzero(n_after >= run)
-    texts = text_of[first]
-    numbers = apart[texts].copy()
-    for offset in range(run):
-        numbers = _mixed(numbers ^ flat[first + offset])
+    n_after = np.cumsum(lengths)[text_of] - np.arange(len(flat))
+    first = np.arange(len(flat))
+    number = apart[text_of]
+    found: list[tuple[Places, Numbers]] = []
+    for length in range(1, run + 1):
+        is_whole = n_after[first] >= length
+        first = first[is_whole]
+        number = _mixed(number[is_whole] ^ flat[first + length - 1])
+        found.append((text_of[first], number))
+    texts, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort((numbers, texts))
     texts, numbers = texts[order], numbers[order]
     is_new = np.ones(len(texts), dtype=bool)

@@ -25,7 +25,7 @@ class Options(Record):
     threshold: float = Field(0.8, ge=0.3, le=1)
     """Shared runs of words over all runs of both."""
     run: int = Field(2, ge=1, le=8)
-    """Words in a run."""
+    """Longest run of words that is compared, single words always."""
     ignore_numbers: bool = False
     """Whether texts that differ in their numbers alone are the same."""
 

@@ -22,4 +22,4 @@ def test_a_reader_says_what_it_takes(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_option_that_there_is_not_is_refused(name):
     with pytest.raises(ValidationError, match="extra"):
-        readers.load(name).Options(path="x", colour="red")
+        readers.load(name).Options.model_validate({"path": "x", "colour": "red"})

@@ -14,7 +14,8 @@ from tests.datasets.building import write_csv
 
 def read(name, path, **options):
     """Rows and counts of a reader."""
-    reader, counts = readers.load(name), Counter()
+    reader = readers.load(name)
+    counts: Counter[str] = Counter()
     rows = list(reader.read(reader.Options(path=str(path), **options), Path(), counts))
     return rows, {what: n for what, n in counts.items() if n}
 

@@ -24,11 +24,15 @@ def test_normalise_makes_the_same_characters_of_the_same_things(tmp_path):
 
 
 def test_normalise_can_keep_lines(tmp_path):
-    assert texts(applied("normalise", rows("a  b\n c "), setting(tmp_path), white_space="lines")) == ["a b\nc"]
+    assert texts(applied("normalise", rows("a  b\n c "), setting(tmp_path), white_space="lines")) == [
+        "a b\nc"
+    ]
 
 
 def test_an_entity_is_read_once_and_no_further(tmp_path):
-    assert texts(applied("normalise", rows("&amp;lt; AT&T &copy &#39;"), setting(tmp_path))) == ["&lt; AT&T &copy '"]
+    assert texts(applied("normalise", rows("&amp;lt; AT&T &copy &#39;"), setting(tmp_path))) == [
+        "&lt; AT&T &copy '"
+    ]
 
 
 def test_tokenised_quotes_become_quotes(tmp_path):
@@ -50,7 +54,9 @@ def test_labels_get_score_reason_and_confidence(tmp_path):
 
 def test_what_a_row_has_already_stays(tmp_path):
     given = [Row("a", label="x", score=0.1, reasoning="own", confidence=0.4)]
-    (row,) = applied("labels", given, setting(tmp_path), scores={"x": 1}, reasoning={"x": "new"}, confidence=1)
+    (row,) = applied(
+        "labels", given, setting(tmp_path), scores={"x": 1}, reasoning={"x": "new"}, confidence=1
+    )
     assert (row.score, row.reasoning, row.confidence) == (0.1, "own", 0.4)
 
 
@@ -87,7 +93,8 @@ DISPUTED = [
 
 
 @pytest.mark.parametrize(
-    ("rule", "left"), [("majority", ["same", "same!", "other"]), ("confidence", ["Same.", "other"]), ("drop", ["other"])]
+    ("rule", "left"),
+    [("majority", ["same", "same!", "other"]), ("confidence", ["Same.", "other"]), ("drop", ["other"])],
 )
 def test_conflicts_are_settled_by_the_stated_rule(tmp_path, rule, left):
     where = setting(tmp_path)
@@ -151,7 +158,9 @@ def test_a_short_text_leaks_only_where_it_is_a_whole_evaluation_text(tmp_path):
 
 def test_mended_and_damaged_forms_of_one_text_are_the_same_leak(tmp_path):
     where = setting(tmp_path, ["Sepp+\u00f1l+\u00f1 P+\u00c2yry +\u00e0land rose"])
-    assert applied("leaks", rows("Sepp\u00e4l\u00e4 P\u00f6yry \u00c5land rose"), where, against=["set"]) == []
+    assert (
+        applied("leaks", rows("Sepp\u00e4l\u00e4 P\u00f6yry \u00c5land rose"), where, against=["set"]) == []
+    )
 
 
 def test_an_evaluation_set_without_texts_is_refused(tmp_path):
