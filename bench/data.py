@@ -33,6 +33,8 @@ def build(
 ) -> Card:
     """Build the data set of a recipe (a file, or one that is read already) whose paths begin at `root`."""
     wanted = load_recipe(recipe) if isinstance(recipe, Path) else recipe
+    if wanted.labelling is not None:
+        raise UsageError(f"{wanted.name}: the recipe has a `labelling` section; use `bench data label`")
     task = None if wanted.task is None else tasks.load(wanted.task)
     render = None if task is None else renderer(task, wanted.style)
     about = None if task is None else {"name": task.name, "version": task.version, "digest": task.digest}
@@ -73,7 +75,10 @@ def renderer(task: tasks.Task, style: Style) -> Render:
 
     def render(row: Row) -> Example:
         article = article_of(row)
-        task.check_articles((article,))
+        try:
+            task.check_articles((article,))
+        except ConfigError as error:
+            raise ConfigError(f"{row.place}: {error}; the step `labels` maps labels and scores") from error
         messages = task.render(article, style).messages
         # a turn that is begun for the model is part of what it learns to write
         said = messages[:-1] if messages[-1].role == "assistant" else messages
@@ -90,8 +95,8 @@ def answer_of(row: Row, task: tasks.Task) -> str:
     where = row.place or ascii(row.text[:40])
     if missing:
         raise ConfigError(
-            f"{where}: nothing for the answer's {missing[0]!r}; the step `labels` gives scores, reasoning and "
-            "confidence by label, `bench data label` asks models for them"
+            f"{where}: nothing for the answer's {missing[0]!r}; the step `labels` gives scores, reasoning "
+            "and confidence by label, `bench data label` asks models for them"
         )
     if schema.form != "json":
         return task.written(row.label)

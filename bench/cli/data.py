@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -129,6 +129,30 @@ def split(
         _print_card(card)
 
 
+@app.command()
+def label(
+    recipe: Annotated[Path, typer.Argument(help="A recipe with a `labelling` section.", show_default=False)],
+    root: Root = Path(),
+    out: Out = _OUT,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Label so many rows only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have models label rows; stopped or killed, the same command goes on, and no call is paid twice."""
+    from bench.labelling.outlive import outlive_parent
+
+    stop = outlive_parent()  # from here on in a process that ends in order when this one is killed
+    from bench.labelling.run import label as label_rows
+
+    with _labelling_progress() as (progress, waiting):
+        card = label_rows(recipe, root, out, limit=limit, stop=stop, progress=progress, waiting=waiting)
+    if as_json:
+        typer.echo(card.model_dump_json(indent=2))
+        return
+    _print_card(card)
+    _print_labelling(card.labelling or {})
+    typer.echo(f"{out / card.name}/card.md says the whole")
+
+
 # ---------------------------------------------------------------- what is printed
 
 
@@ -144,6 +168,44 @@ def _print_card(card: Card) -> None:
     for side, held in card.sides.items():
         labels = ", ".join(f"{label}: {n:,}" for label, n in held.labels.items())
         typer.echo(inert(f"{side:<24}{held.n_rows:>10,} rows  {labels}".rstrip()))
+
+
+def _print_labelling(told: dict[str, Any]) -> None:
+    for name, counts in told["labellers"].items():
+        cost = "" if counts["cost"] is None else f", {counts['cost']:.4g} {told['currency']}"
+        tokens = f"{counts['prompt_tokens']:,} + {counts['completion_tokens']:,} tokens"
+        calls = f"{counts['calls']:,} calls ({counts['failed_calls']:,} failed)"
+        typer.echo(f"{name}: {counts['labelled']:,} of {counts['items']:,} labelled, {calls}, {tokens}{cost}")
+    for name in ("label_alpha", "score_alpha"):
+        found = told["agreement"].get(name)
+        if found:
+            interval = f"{found['ci_low']:.2f} to {found['ci_high']:.2f}"
+            shown = f"{found['value']:.2f} ({interval}), {found['n_items']} items"
+            typer.echo(f"agreement, {name.replace('_', ' ')}: {shown}")
+
+
+@contextmanager
+def _labelling_progress() -> Iterator[tuple[Callable[[int, int, float], None], Callable[[], None]]]:
+    """A bar in a terminal, a line for every tenth part elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    told = -1
+
+    def line(done: int, total: int, cost: float) -> None:
+        nonlocal told
+        if total and 10 * done // total != told:
+            told = 10 * done // total
+            console.print(f"{done} of {total} labelled", highlight=False)
+
+    def waiting() -> None:
+        console.print("waiting for answers that an earlier run still writes down", highlight=False)
+
+    if not console.is_terminal:
+        yield line, waiting
+        return
+    with console.status("reading") as status:
+        yield lambda done, total, cost: status.update(f"{done:,} of {total:,} labelled"), waiting
 
 
 def _lengths(found: Path, side: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from bench.datasets import folder, formats, readers, split, steps
 from bench.datasets.card import Card, FileCard, SideCard, SourceCard, StepCard, page
@@ -27,6 +27,19 @@ Progress = Callable[[str, int], None]
 _ROWS_PER_WORD = 10_000
 
 
+class Middle(NamedTuple):
+    """A stage of the pipeline: a step of the recipe, or one that is put between the steps and the split."""
+
+    name: str
+    """What the card calls it."""
+    options: dict[str, Any]
+    """What the card says of it."""
+    apply: Callable[..., Iterator[Row]]
+    """From rows to rows, as a step's."""
+    told: Callable[[], dict[str, Any]] | None = None
+    """What it has to say when all rows have passed."""
+
+
 class Pipeline:
     """Sources and steps, with what they counted; the rows pass once."""
 
@@ -36,21 +49,21 @@ class Pipeline:
         self._scratch = scratch
         self._evaluation = evaluation
         self._sources: list[_Counted] = []
-        self._steps: list[tuple[str, dict[str, object], _Counted, _Counted, Setting]] = []
+        self._steps: list[tuple[str, dict[str, Any], _Counted, _Counted, Setting]] = []
         self._files = {s: readers.load(s.reader).inputs(s.options, root) for s in recipe.sources}
 
-    def rows(self, *, divided: bool = True) -> Iterator[Row]:
-        """The rows after every step; with their side where `divided`."""
+    def rows(self, middle: Middle | None) -> Iterator[Row]:
+        """The rows after every step, each with its side."""
+        recipe = self._recipe
         rows: Iterable[Row] = self._read()
-        for place, step in enumerate(self._recipe.steps):
+        for place, step in enumerate(recipe.steps):
             options = step.options.model_dump(mode="json", exclude_none=True)
-            rows = self._stepped(
-                rows, step.step, options, f"{place}/{step.step}", steps.load(step.step).apply, step.options
-            )
-        if divided:
-            options = self._recipe.split.model_dump(mode="json")
-            rows = self._stepped(rows, "split", options, "split", split.apply, self._recipe.split)
-        yield from rows
+            stage = Middle(step.step, options, steps.load(step.step).apply)
+            rows = self._stepped(rows, stage, f"{place}/{step.step}", step.options)
+        if middle is not None:
+            rows = self._stepped(rows, middle, middle.name, None)
+        divide = Middle("split", recipe.split.model_dump(mode="json"), split.apply)
+        yield from self._stepped(rows, divide, "split", recipe.split)
 
     def _read(self) -> Iterator[Row]:
         for source in self._recipe.sources:
@@ -63,21 +76,13 @@ class Pipeline:
         for row in readers.load(source.reader).read(source.options, self._root, counts):
             yield row._replace(source=source.name, split=side or row.split)
 
-    def _stepped(
-        self,
-        rows: Iterable[Row],
-        name: str,
-        options: dict[str, object],
-        seed: str,
-        apply: Callable[..., Iterator[Row]],
-        given: object,
-    ) -> Iterator[Row]:
+    def _stepped(self, rows: Iterable[Row], stage: Middle, seed: str, given: object) -> Iterator[Row]:
         scratch = self._scratch / f"{len(self._steps)}"
         scratch.mkdir()
         setting = Setting(f"{self._recipe.seed}/{seed}", scratch, self._evaluation)
         before, after = _Counted(), _Counted()
-        self._steps.append((name, options, before, after, setting))
-        return after.counting(apply(before.counting(rows), given, setting))
+        self._steps.append((stage.name, stage.options, before, after, setting))
+        return after.counting(stage.apply(before.counting(rows), given, setting))
 
     def source_cards(self) -> tuple[SourceCard, ...]:
         """What the sources were; after the last row."""
@@ -131,11 +136,12 @@ def build(
     *,
     task: dict[str, str] | None = None,
     progress: Progress = lambda what, n: None,
+    middle: Middle | None = None,
 ) -> Card:
     """Make `out/<name>/`, in the place of an earlier one of that name."""
     with folder.replacing(out, recipe.name) as (fresh, scratch):
         pipeline = Pipeline(recipe, root, scratch, evaluation)
-        sides = write_sides(pipeline.rows(), recipe.formats, fresh, render, progress)
+        sides = write_sides(pipeline.rows(middle), recipe.formats, fresh, render, progress)
         card = Card(
             name=recipe.name,
             description=recipe.description,
@@ -144,6 +150,7 @@ def build(
             sources=pipeline.source_cards(),
             steps=pipeline.step_cards(),
             sides=sides,
+            labelling=None if middle is None or middle.told is None else middle.told(),
         )
         if not card.n_rows:
             done = ", ".join(f"{s.step} left {s.n_rows_out}" for s in card.steps)

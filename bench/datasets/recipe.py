@@ -23,6 +23,7 @@ from pydantic import Field, JsonValue
 
 from bench import plugins, yaml_file
 from bench.datasets import formats, readers, split, steps
+from bench.datasets.labellers import Labelling
 from bench.datasets.readers import FileOptions
 from bench.errors import ConfigError
 from bench.records import Record, Style, Text
@@ -72,6 +73,8 @@ class _Written(Record):
     """Shares, and what is one group."""
     formats: tuple[str, ...] = ()
     """What is written besides the rows themselves."""
+    labelling: dict[str, JsonValue] | None = None
+    """Who labels the rows, for `bench data label`."""
 
 
 class Recipe(NamedTuple):
@@ -86,6 +89,7 @@ class Recipe(NamedTuple):
     steps: tuple[Step, ...]
     split: split.Options
     formats: tuple[str, ...]
+    labelling: Labelling | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The whole recipe with every default said, for the card."""
@@ -95,6 +99,7 @@ class Recipe(NamedTuple):
             "steps": [{"step": s.step, **_said(s.options)} for s in self.steps],
             "split": _said(self.split),
             "formats": list(self.formats),
+            **({"labelling": _said(self.labelling)} if self.labelling else {}),
         }
 
 
@@ -138,6 +143,7 @@ def checked(document: Document) -> Recipe:
         checked_steps(document, written.steps),
         _part(document, ("split",), split.Options, written.split),
         written.formats,
+        None if written.labelling is None else _part(document, ("labelling",), Labelling, written.labelling),
     )
 
 

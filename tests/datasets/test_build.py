@@ -19,8 +19,9 @@ steps:
   - step: normalise
   - {step: deduplicate, by: words}
   - step: labels
-    scores: {good: 0.5, bad: -0.5}
-    reasoning: {good: Good news., bad: Bad news.}
+    map: {good: positive, bad: negative}
+    scores: {positive: 0.5, negative: -0.5}
+    reasoning: {positive: Good news., negative: Bad news.}
     confidence: 0.9
 formats: [chat, sharegpt, alpaca, prompt_completion, text, articles]
 """
@@ -99,18 +100,27 @@ def test_few_shot_prompts_keep_the_examples_as_history():
 
 def test_a_row_without_what_the_answer_needs_is_refused_by_its_place():
     with pytest.raises(ConfigError, match=r"a\.csv:1: nothing for the answer's 'sentiment'.*labels"):
-        built(RECIPE.replace("scores: {good: 0.5, bad: -0.5}", "map: {good: good, bad: bad}"))
+        built(RECIPE.replace("    scores: {positive: 0.5, negative: -0.5}\n", ""))
 
 
 def test_an_answer_outside_the_tasks_limits_is_refused():
-    with pytest.raises(ConfigError, match="out_of_range"):
-        built(RECIPE.replace("bad: -0.5", "bad: -5"))
+    with pytest.raises(ConfigError, match=r"a\.csv:1: .*-5 is outside -1 to 1"):
+        built(RECIPE.replace("negative: -0.5", "negative: -5"))
+
+
+def test_a_label_that_the_task_has_not_is_refused_by_its_place():
+    with pytest.raises(ConfigError, match=r"a\.csv:1: .*the label 'bad' is none of .*`labels` maps"):
+        built(
+            RECIPE.replace(
+                "    map: {good: positive, bad: negative}\n    scores: {positive: 0.5, negative: -0.5}\n", ""
+            )
+        )
 
 
 def test_a_build_that_leaves_nothing_changes_nothing():
     built(RECIPE)
     before = files()
-    with pytest.raises(NoArticlesError, match="no row is left .*filter left 0"):
+    with pytest.raises(NoArticlesError, match=r"no row is left .*filter left 0"):
         built(RECIPE.replace("  - step: normalise", "  - {step: filter, min_words: 50}"))
     assert files() == before
 

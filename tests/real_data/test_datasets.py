@@ -130,15 +130,16 @@ def test_phrasebank_labels_and_confidences_are_those_of_the_highest_level(real_d
     out, _ = built
     highest: dict[str, dict[str, float]] = defaultdict(dict)
     for (sentence, label), confidence in phrases(real_data).items():
-        highest[" ".join(re.findall(r"[A-Za-z0-9]+", sentence)).lower()][label] = confidence
+        levels = highest[" ".join(re.findall(r"[A-Za-z0-9]+", sentence)).lower()]
+        levels[label] = max(confidence, levels.get(label, 0.0))
     rows = [row for row in folder.all_rows(out / "phrasebank") if row.text.isascii()]
     compared = 0
     for row in rows:
-        levels = highest.get(" ".join(re.findall(r"[A-Za-z0-9]+", row.text)).lower())
-        if levels:
+        found = highest.get(" ".join(re.findall(r"[A-Za-z0-9]+", row.text)).lower())
+        if found:
             compared += 1
             assert row.label is not None
-            assert row.confidence == levels[row.label] == max(levels.values())
+            assert row.confidence == found[row.label] == max(found.values())
     assert compared > 0.95 * len(rows)
 
 
@@ -155,7 +156,7 @@ def test_phrasebank_mojibake_is_mended_where_it_can_be_and_counted_where_not(rea
     found = step(cards["phrasebank"], "normalise").counts
     text = "\n".join({sentence for sentence, _ in phrases(real_data)})
     pairs = re.findall(r"([+-])([^\x00-\x7f])", text)
-    lost = [pair for pair in pairs if pair[1] in "\u00f3\u00a6\u00bc"]
+    lost = [pair for pair in pairs if pair[1] in "\u00f3\u00a6\u00bc\u00e2"]  # parts of a second damage
     assert found["places of mojibake mended"] == len(pairs) - len(lost)
     assert found["places that cannot be read"] == len(lost)
     texts = [row.text for row in folder.all_rows(out / "phrasebank")]

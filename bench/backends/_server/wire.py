@@ -8,9 +8,11 @@ text holds the key. It decides nothing about what a reply means and tries nothin
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -23,6 +25,8 @@ from bench.backends._server.failure import Kind, ServerError, masked, one_line
 
 _BUSY = {429, 503}
 _MAX_ERROR_BYTES = 64 * 1024
+CALL: ContextVar[str | None] = ContextVar("call", default=None)
+"""Which call is being made, told as Idempotency-Key: a server that knows it gives its answer again."""
 
 Explain = Callable[[int, bytes], ServerError | None]
 """What a server's own error body means; None where it says nothing special."""
@@ -65,6 +69,20 @@ class Wire:
         async with self._reply("GET", url, None) as response:
             return await self._whole(response)
 
+    async def upload(self, url: str, name: str, content: bytes, fields: dict[str, str]) -> bytes:
+        """The body of a POST of a file, as a form with `fields` sends it."""
+        boundary = hashlib.sha256(content).hexdigest()[:40]
+        form = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+            for field, value in fields.items()
+        )
+        disposition = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+        form += f"--{boundary}\r\n{disposition}\r\nContent-Type: application/jsonl\r\n\r\n".encode()
+        form += content + f"\r\n--{boundary}--\r\n".encode()
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        async with self._sent("POST", url, form, headers) as response:
+            return await self._whole(response)
+
     async def post(self, url: str, body: dict[str, Any]) -> bytes:
         """The body of a POST."""
         async with self._reply("POST", url, body) as response:
@@ -103,9 +121,20 @@ class Wire:
     async def _reply(
         self, method: str, url: str, body: dict[str, Any] | None
     ) -> AsyncIterator[httpx2.Response]:
-        """An open reply with status 200; every way to fail becomes a ServerError."""
+        """An open reply to a JSON body."""
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        request = self._http.build_request(method, url, content=content)
+        async with self._sent(method, url, content, {}) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, content: bytes | None, headers: dict[str, str]
+    ) -> AsyncIterator[httpx2.Response]:
+        """An open reply with status 200; every way to fail becomes a ServerError."""
+        call = CALL.get()
+        if call is not None and method == "POST":
+            headers = headers | {"Idempotency-Key": call}
+        request = self._http.build_request(method, url, content=content, headers=headers)
         try:
             async with asyncio.timeout(self._limits.total_s):
                 response = await self._http.send(request, stream=True)

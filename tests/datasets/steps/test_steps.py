@@ -69,7 +69,7 @@ def test_a_label_that_is_not_foreseen_is_refused_or_dropped_as_asked(tmp_path):
 
 
 def test_a_reason_with_a_place_that_cannot_be_filled_is_refused():
-    with pytest.raises(ValidationError, match="only {entity} and {label}"):
+    with pytest.raises(ValidationError, match=r"only \{entity\} and \{label\}"):
         labels.Options(reasoning={"x": "for {price}"})
 
 
