@@ -153,12 +153,27 @@ def _value(answer: GateAnswer, name: str) -> str:
     return f"{value:z.2f}" if answer.unit == "ratio" and abs(value) >= 0.1 else f"{value:z.4f}"
 
 
-def verdict_lines(result: GateResult) -> list[str]:
-    """Which arms pass, in which order and at what cost, which do not, and how often this was asked."""
+def said_in_short(arm: GateArm) -> str:
+    """An arm's verdict in a few words, with the questions it hangs on."""
+    word = WORDS[arm.verdict]
+    if arm.verdict == "pass":
+        return f"{word}, place {arm.rank}"
+    if arm.verdict not in ("fail", "not_enough_data"):
+        return word
+    asked = [name for name, answer in arm.questions.items() if answer.verdict == arm.verdict]
+    return f"{word}: {', '.join(asked)}" if asked else word
+
+
+def verdict_lines(result: GateResult, *, with_others: bool = True) -> list[str]:
+    """Which arms pass, in which order and at what cost, which do not, and how often this was asked.
+
+    Without `with_others` the arms that do not pass are left to a table that names them.
+    """
     from bench.reports.headline import about, headline
 
     found = headline(result)
-    lines = [f"{WORDS[verdict]}: {', '.join(arms)}" for verdict, arms in found.others]
+    others = found.others if with_others else ()
+    lines = [f"{WORDS[verdict]}: {', '.join(arms)}" for verdict, arms in others]
     said = [(arm, about(arm)) for arm in found.passing]
     lines += [f"passes, place {arm.rank}: {arm.arm}{f' ({why})' if why else ''}" for arm, why in said]
     if result.looks:

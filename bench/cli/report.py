@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RUNS, REPORTS, HEATMAPS = Path("sentiments"), Path("reports"), Path("heatmaps")
 CONFIG = Path("config.yaml")
-WIDTH = 140
+WIDTH = 160
 """Columns of the widest table; also where there is no terminal to fit."""
 
 
@@ -117,8 +117,14 @@ def print_report(result: ReportResult) -> None:
     narrow = console.width < WIDTH
     for group, members in result.arms.groupby("group", sort=False):
         console.print(_table(result, inert(str(group)), list(members["arm"]), narrow=narrow))
-    for line in (LEGEND, *result.sentences, *result.notes, *verdict_lines(result.gate)):
+    lines = (LEGEND, *map(_a_finding_a_line, result.sentences), *result.notes)
+    for line in (*lines, *verdict_lines(result.gate, with_others=False)):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
+
+
+def _a_finding_a_line(sentence: str) -> str:
+    about, _, found = sentence.partition(": ")
+    return about + ":" + ";".join(f"\n    {one}" for one in found.split("; ")) if "; " in found else sentence
 
 
 def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool) -> Table:
@@ -127,6 +133,7 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
     from rich.table import Table
     from rich.text import Text
 
+    from bench.cli.gate import said_in_short
     from bench.safe_text import inert
 
     quality = result.tables.get("quality")
@@ -134,16 +141,21 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
     known = [name for name in RIGHT if quality is not None and name in quality.columns]
     arms, differences = _by_arm(result.tables["arms"]), _differences(result)
     headers = ["quant", "answers", "valid", "mean score", "s per\nanswer", "minus\nbaseline", "p"]
-    headers += [RIGHT[name] for name in known]
+    headers += [*(RIGHT[name] for name in known), "size\nMB", "may it be shipped"]
     table = Table(
         box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0) if narrow else (0, 1), title_justify="left"
     )
     table.title = Text(title)
-    for place, header in enumerate([*headers, "size\nMB"]):
-        table.add_column(header, justify="left" if place == 0 else "right", no_wrap=not narrow)
+    for header in headers:
+        last = header == headers[-1]  # the longest text gives way first
+        table.add_column(
+            header, justify="left" if last or header == headers[0] else "right", no_wrap=not (narrow or last)
+        )
+    judged = {found.arm: said_in_short(found) for found in result.gate.arms}
     for arm in members:
         shown = {name: right[arm][name] for name in known}
         cells = _cells(arms[arm], shown, differences.get(arm, ("", "")))
+        cells.append(judged.get(arm, ""))
         table.add_row(*(Text(inert(cell.replace(" [", "\n[") if narrow else cell)) for cell in cells))
     return table
 
