@@ -1,5 +1,6 @@
 """Every test works in its own empty folder, with its own home and no network."""
 
+import signal
 import socket
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import settings
 from bench.openmp import spin_briefly
 
 spin_briefly()  # before any test imports torch or llama.cpp: two workers share the cores
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell that starts tests in the background has Ctrl-C ignored, and every program they start inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("bench", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("bench")
 
