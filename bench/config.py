@@ -125,12 +125,23 @@ class ModelConfig(Record):
     """What to load; `{family}`, `{variant}` and `{quant}` are filled in."""
     prompt_style: Style = "zero_shot"
     """`few_shot` puts the task's examples into every conversation; usual for untuned models."""
+    styles: tuple[Style, ...] = ()
+    """Both of them instead of `prompt_style`: every quant is then an arm in each style, and the report says
+    whether the examples are worth their tokens."""
     output: Output = "free"
     """`json_schema` constrains decoding to the schema and so hides what free output would show."""
     adapter: Text | None = None
     """A PEFT adapter, where the backend can apply one."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The backend's own options."""
+
+    @model_validator(mode="after")
+    def _says_its_style_once(self) -> Self:
+        if self.styles and self.prompt_style != "zero_shot":
+            raise ValueError("give `prompt_style` or `styles`, not both")
+        if (self.styles and len(set(self.styles)) != len(self.styles)) or len(self.styles) == 1:
+            raise ValueError("styles: name zero_shot and few_shot, once each; for one write `prompt_style`")
+        return self
 
     @model_validator(mode="after")
     def _ref_tells_quants_apart(self) -> Self:
@@ -151,8 +162,9 @@ class ModelConfig(Record):
         return self
 
     def arms(self) -> Iterator[ModelSpec]:
-        """One ModelSpec per quant, in the order given."""
-        for quant in self.quants:
+        """One ModelSpec per style and quant, in the order given."""
+        pairs = ((style, quant) for style in self.styles or (self.prompt_style,) for quant in self.quants)
+        for style, quant in pairs:
             yield ModelSpec(
                 family=self.family,
                 variant=self.variant,
@@ -160,7 +172,7 @@ class ModelConfig(Record):
                 backend=self.backend,
                 ref=self.ref.format(family=self.family, variant=self.variant, quant=quant),
                 adapter=self.adapter,
-                prompt_style=self.prompt_style,
+                prompt_style=style,
                 output=self.output,
                 options=self.options,
             )

@@ -99,6 +99,38 @@ def test_a_name_that_could_be_mistaken_for_something_else_is_refused(name):
     assert "models.0.family" in problem(GOOD.replace("family: tiny", f"family: {json.dumps(name)}"))
 
 
+def test_a_model_in_both_styles_is_an_arm_in_each_at_every_quant():
+    Path("config.yaml").write_text(
+        GOOD.replace("    variant: base\n", "    variant: base\n    styles: [zero_shot, few_shot]\n")
+    )
+    config = load_config(Path("config.yaml"))
+    quants = {spec.quant for spec in config.arms()}
+    assert [(s.prompt_style, s.quant) for s in config.arms()] == [
+        (style, quant)
+        for style in ("zero_shot", "few_shot")
+        for quant in config.models[0].quants  # type: ignore[union-attr]
+    ]
+    assert len({spec.arm for spec in config.arms()}) == 2 * len(quants)
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        (
+            "styles: [zero_shot, few_shot], prompt_style: few_shot",
+            "give `prompt_style` or `styles`, not both",
+        ),
+        ("styles: [few_shot]", "for one write `prompt_style`"),
+        ("styles: [few_shot, few_shot]", "once each"),
+        ("styles: [one_shot, few_shot]", "styles.0"),
+    ],
+)
+def test_styles_that_say_too_little_or_too_much_are_refused(keys, part):
+    lines = "".join(f"    {key}\n" for key in keys.replace(", p", "\n    p").split("\n    "))
+    assert part in problem(GOOD.replace("    variant: base\n", "    variant: base\n" + lines))
+
+
 def test_a_ref_that_does_not_tell_quants_apart_is_refused():
     assert "put {quant} into it" in problem(GOOD.replace("{quant}", ""))
 

@@ -25,6 +25,7 @@ from bench.analysis.labels import agreement_table, label_accuracy
 from bench.analysis.naive import pooled_moments
 from bench.analysis.outcomes import failure_table, iteration_table
 from bench.analysis.pairs import pair_table
+from bench.analysis.prompt_styles import style_pairs, style_table
 from bench.analysis.quality import quality_table
 from bench.analysis.quality_pairs import quality_pair_table
 from bench.records import Outcome
@@ -48,8 +49,8 @@ def build_tables(
     labels: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Every table of a run: cells, arms, pairs, drift, agreement, anova, interaction, variance, failures,
-    iterations, and those of quality where `truth` (article_id, label, reference_score) knows any label or
-    score.
+    iterations, those of quality where `truth` (article_id, label, reference_score) knows any label or
+    score, and prompt_styles where arms differ in theirs.
 
     `comparisons` are pairs of arm ids (A, B); `baseline` a quant or an arm id; `thresholds` turn a score
     into a label; `margin` is the shift of the mean that does not matter and `limits` the score's range;
@@ -79,9 +80,14 @@ def build_tables(
         "failures": failure_table(samples, arms, [outcome.value for outcome in Outcome]),
         "iterations": iteration_table(samples, timed, arms),
     }
-    if truth is not None and truth[["label", "reference_score"]].notna().any(axis=None):
+    if truth is not None and not truth[["label", "reference_score"]].notna().any(axis=None):
+        truth = None
+    if truth is not None:
         tables["accuracy"] = label_accuracy(grid, arms, truth, thresholds)
         tables |= quality_tables(samples, arms, pairs, truth, thresholds, labels)
+    if style_pairs(arms):
+        grades = None if truth is None else grade(samples, truth, thresholds, labels)
+        tables["prompt_styles"] = style_table(samples, grid, arms, grades)
     return tables
 
 

@@ -78,6 +78,23 @@ _TITLES = {
     "signflip_p": "p, sign flip",
     "n_garbage": "Garbage answers",
     "garbage_rate": "Garbage rate",
+    "value_a": "Measure, A",
+    "value_b": "Measure, B",
+    "difference": "Difference (A minus B)",
+    "answer": "In words",
+    "prompt_tokens_a": "Prompt tokens, A",
+    "prompt_tokens_b": "Prompt tokens, B",
+    "completion_tokens_a": "Answer tokens, A",
+    "completion_tokens_b": "Answer tokens, B",
+    "tokens_ratio": "Tokens, A / B",
+    "tokens_per_good_a": "Tokens per good answer, A",
+    "tokens_per_good_b": "Tokens per good answer, B",
+    "seconds_a": "Time per answer, A (s)",
+    "seconds_b": "Time per answer, B (s)",
+    "seconds_per_good_a": "Time per good answer, A (s)",
+    "seconds_per_good_b": "Time per good answer, B (s)",
+    "answers_per_s_a": "Answers per second, A (1/s)",
+    "answers_per_s_b": "Answers per second, B (1/s)",
     "n_with_confidence": "Answers with a confidence",
     "n_items_with_confidence": "Items with a confidence",
     "n_items_repeated": "Items answered twice or more",
@@ -115,6 +132,8 @@ _FORMATS_BY_ENDING = (
     ("_per_s", "0.0"),
     ("_s", SECONDS),
     ("seconds_per_valid", SECONDS),
+    ("seconds_per_good", SECONDS),
+    ("tokens_per_good", COUNT),
     ("_tokens", COUNT),
     ("_tokens_mean", "0.0"),
     ("_rate", SHARE),
@@ -139,8 +158,9 @@ def number_format(name: str) -> str:
         return P_VALUE
     if name.startswith("n_") or name in {"n", "k", "pass_n_of", "iteration", "label_flips", "label_opposite"}:
         return COUNT
+    of_a_pair = name.removesuffix("_a").removesuffix("_b")
     for ending, wanted in _FORMATS_BY_ENDING:
-        if name.endswith(ending):
+        if of_a_pair.endswith(ending):
             return wanted
     if name.startswith(_SHARES):
         return SHARE
