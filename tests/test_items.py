@@ -45,6 +45,13 @@ def test_a_table_may_carry_the_parts_of_its_items():
     assert (found.parts, found.label) == ({"parent": "Is it safe?"}, "sincere")
 
 
+def test_one_text_with_two_parents_is_two_items():
+    found = items.load(
+        SARCASM, table("text,parts.parent\nSure it is.,One?\nSure it is.,Two?\nSure it is.,Two?\n")
+    )
+    assert [a.parts["parent"] for a in found] == ["One?", "Two?"]
+
+
 def test_a_jsonl_file_may_carry_parts_and_they_belong_to_the_id():
     rows = [{"text": "Sure.", "parts": {"parent": parent}} for parent in ("One?", "Two?")]
     Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -190,12 +190,13 @@ def _too_old(where: str, settings: ArticlesConfig) -> Outcome:
 
 
 def _without_repeats(outcomes: list[Outcome]) -> list[Outcome]:
-    """Of near-duplicates about one entity only the first; of equal ids too."""
-    groups: dict[str | None, list[int]] = {}
+    """Of near-duplicates about one entity, with the same parts, only the first; of equal ids too."""
+    groups: dict[tuple[object, ...], list[int]] = {}
     for place, outcome in enumerate(outcomes):
         if outcome.article is not None:
-            entity = outcome.article.entity
-            groups.setdefault(entity.name if entity else None, []).append(place)
+            entity, parts = outcome.article.entity, outcome.article.parts
+            asked = (entity.name if entity else None, tuple(sorted(parts.items())))
+            groups.setdefault(asked, []).append(place)
     result = list(outcomes)
     for places in groups.values():
         texts = [a.text for p in places if (a := outcomes[p].article) is not None]
