@@ -30,6 +30,11 @@ TUNING = "tuning_for_shots"
 """A fine-tuned model without examples (A) against its base with them (B)."""
 _ZERO, _FEW = "zero_shot", "few_shot"
 _LOWER_IS_BETTER = "absolute_error"
+_COSTS = (
+    "prompt_tokens_a", "prompt_tokens_b", "completion_tokens_a", "completion_tokens_b", "tokens_ratio",
+    "tokens_per_good_a", "tokens_per_good_b", "seconds_a", "seconds_b", "seconds_per_good_a",
+    "seconds_per_good_b",
+)  # fmt: skip
 
 
 def style_pairs(arms: pd.DataFrame) -> list[Comparison]:
@@ -156,9 +161,8 @@ def _cost(samples: pd.DataFrame, grid: Grid, good: FloatArray, a: IntArray, b: I
         made[f"tokens_per_good_{side}"] = rows.divided(total, share)
         made[f"seconds_{side}"] = second
         made[f"seconds_per_good_{side}"] = rows.divided(second, share)
-    return pd.concat(
-        [pd.DataFrame(made), latency_ratio(grid.log_duration_mean[a], grid.log_duration_mean[b])], axis=1
-    )
+    ratio = latency_ratio(grid.log_duration_mean[a], grid.log_duration_mean[b])
+    return pd.concat([pd.DataFrame(made)[list(_COSTS)], ratio], axis=1)
 
 
 def _cells(samples: pd.DataFrame, grid: Grid, name: str) -> FloatArray:
