@@ -12,7 +12,7 @@ CMAKE_ARGS ?= $(NO_AMX) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_
 CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
 
-.PHONY: help setup demo test lint typecheck unit browser kill benchmarks engine clean
+.PHONY: help setup demo test lint typecheck unit browser kill mixed benchmarks engine clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,6 +51,9 @@ benchmarks: setup    ## what the README claims, measured here
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/serving.py
+
+mixed: setup         ## one run over five kinds of arms on all bundled articles, and a server killed in mid-run
+	$(BIN)/python -m benchmarks.mixed_run
 
 engine: setup        ## answers per second against every other way, and memory over 10,000 samples; about 30 minutes
 	$(BIN)/python -m benchmarks.engine

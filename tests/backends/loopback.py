@@ -68,6 +68,8 @@ class Loopback:
         self.context_tokens = 100_000
         self.cuts_to: int | None = None
         """Tokens that a prompt is cut to without a word; None where none is."""
+        self.thought = ""
+        """What it tells beside every answer."""
         self.delay_s = 0.0
         self.n_in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
@@ -227,7 +229,8 @@ class FakeOpenAi(Loopback):
             return Reply(
                 200, tuple(self._events(text, reason, usage)), (("Content-Type", "text/event-stream"),)
             )
-        said = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
+        message = {"role": "assistant", "content": text, "reasoning_content": self.thought}
+        said = {"message": message} if "messages" in body else {"text": text}
         said |= self._logprobs(body)
         return _json({"choices": [{"index": 0, "finish_reason": reason, **said}], "usage": usage})
 
@@ -242,6 +245,8 @@ class FakeOpenAi(Loopback):
 
     def _events(self, text: str, reason: str, usage: Json) -> Iterator[bytes]:
         yield b": keep-alive\n\n"
+        if self.thought:
+            yield _event({"choices": [{"index": 0, "delta": {"reasoning_content": self.thought}}]})
         for token in _tokens(text):
             yield _event({"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]})
         yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
@@ -351,8 +356,11 @@ class FakeOllama(Loopback):
         times = {"total_duration": 5_000_000_000, "load_duration": 1_000_000_000}
         end = {"done": True, "done_reason": reason, **times, **{k: v for k, v in counts.items() if v}}
         if not body.get("stream", True):
-            return _json({"model": name, "message": {"role": "assistant", "content": text}, **end})
-        lines = [{"message": {"role": "assistant", "content": t}, "done": False} for t in _tokens(text)]
+            message = {"role": "assistant", "content": text, "thinking": self.thought}
+            return _json({"model": name, "message": message, **end})
+        pieces = ["", *_tokens(text)]
+        lines: list[Json] = [{"message": {"role": "assistant", "content": t}, "done": False} for t in pieces]
+        lines[0]["message"]["thinking"] = self.thought
         lines.append({"message": {"role": "assistant", "content": ""}, **end})
         headers = (("Content-Type", "application/x-ndjson"),)
         return Reply(200, tuple(json.dumps(x, ensure_ascii=False).encode() + b"\n" for x in lines), headers)

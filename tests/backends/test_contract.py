@@ -1,13 +1,19 @@
-"""What every backend has to do alike. A new backend adds one line to CASES."""
+"""What every backend has to do alike. A new backend adds one line to CASES.
+
+What happens on the way to a server (429 and 503, malformed JSON, a slow first token, a server that dies in
+mid-run, several servers) is held in `test_servers.py`, over every backend that has one; whole runs on servers
+that are killed and come back in `tests/test_served_run.py`.
+"""
 
 from collections.abc import Callable
 
 import pytest
 
 from bench import backends, plugins
-from bench.backends import BackendState, Request
+from bench.backends import BackendState, Inspectable, Request
 from bench.errors import ConfigError, UsageError
 from bench.records import ModelSpec
+from bench.validation import judge
 from tests import builders
 from tests.backends.asking import complete, hf_spec, llama_spec, prompt, sampling, server_spec, texts
 
@@ -99,6 +105,33 @@ def test_an_answer_ends_at_max_tokens(open_session):
     cut = [c for c in completions if c.stop_reason == "length"]
     assert cut
     assert {c.completion_tokens for c in cut} == {3}
+
+
+def test_the_conversation_is_read_as_it_was_written(name, open_session):
+    session = open_session()
+    if not isinstance(session, Inspectable):
+        pytest.skip(f"{name} reads nothing: {SCRIPTED[name]}")
+    asked = prompt('Gewinn "steigt"\n um 4 % 🙂', system="Sei <kurz> & knapp.")
+    text = session.rendered(asked)
+    assert 0 <= text.find("Sei <kurz> & knapp.") < text.find('Gewinn "steigt"\n um 4 % 🙂')
+
+
+def test_what_one_prompt_says_decides_its_answer_alone(name, open_session):
+    if name in SCRIPTED:
+        pytest.skip(f"{name} reads nothing: {SCRIPTED[name]}")
+    session = open_session()
+    asked = [prompt(text, f"p{i}") for i, text in enumerate(("Up 4 %.", "Down 9 %, they said.", "Flat."))]
+    together = {a.prompt_id: a.completion.text for a in session.generate(Request(p, (7,)) for p in asked)}
+    assert len(set(together.values())) == 3
+    assert together["p1"] == texts(session, (7,), text="Down 9 %, they said.", prompt_id="p1")[0]
+
+
+def test_an_answer_of_nothing_is_empty_and_no_failure(open_session):
+    found = texts(open_session(), range(16))
+    seed, first = next((seed, text[0]) for seed, text in enumerate(found) if text[:1].isascii() and text)
+    (completion,) = complete(open_session(stop=[first]), (seed,))
+    assert (completion.text, completion.stop_reason, completion.error) == ("", "stop", None)
+    assert judge(completion, builders.SCHEMA).outcome == "empty"
 
 
 def test_an_answer_ends_before_a_stop_text(open_session):

@@ -10,7 +10,7 @@ from bench.backends import Request, Served
 from bench.errors import BackendError, NoArticlesError
 from tests import builders
 from tests.backends.asking import complete, fake_server_spec, prompt, sampling, texts
-from tests.backends.loopback import FakeOllama, FakeOpenAi
+from tests.backends.loopback import FakeOllama, FakeOpenAi, Reply
 
 FAKES = {"ollama": FakeOllama, "openai_api": FakeOpenAi}
 """A server on loopback that speaks the backend's language."""
@@ -86,17 +86,19 @@ def test_messages_are_sent_as_they_are(server, open_session):
     ]
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("mood", ["busy", "unavailable", "broken", "drops", "dies"])
-def test_a_failure_that_passes_is_tried_again(server, open_session, mood):
-    session = open_session(server)
+def test_a_failure_that_passes_is_tried_again(server, open_session, mood, stream):
+    session = open_session(server, options={"stream": stream})
     server.moods.append(mood)
     assert texts(session, (5,)) == [server.text_of(5)]
     assert len(server.answers_asked()) == 2
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("mood", ["busy", "broken", "drops", "dies"])
-def test_a_failure_that_stays_is_an_answer_with_an_error(server, open_session, mood):
-    session = open_session(server)
+def test_a_failure_that_stays_is_an_answer_with_an_error(server, open_session, mood, stream):
+    session = open_session(server, options={"stream": stream})
     server.moods.extend([mood] * 2)
     (completion,) = complete(session, (5,))
     assert server.address in error_of(completion)
@@ -331,16 +333,50 @@ def test_a_server_that_answers_is_reached(name, server):
     assert server.address in served(name).reached(fake_server_spec(name, server))
 
 
-def test_a_key_is_never_told(name, server, open_session, monkeypatch):
-    if "api_key_env" not in backends.get(name).Options.model_fields:
-        pytest.skip(f"{name} takes no key")
-    monkeypatch.setenv("SECRET_OF_TEST", "sk-test-5up3r")
-    server.text_of = lambda seed: "You sent sk-test-5up3r."
-    session = open_session(server, options={"api_key_env": "SECRET_OF_TEST"})
+@pytest.fixture
+def key(name, monkeypatch):
+    """A key in the environment, and the options that name it."""
+    value = "sk-test-5up3r-s3cret-and-long-enough"
+    takes_a_name = "api_key_env" in backends.get(name).Options.model_fields
+    monkeypatch.setenv("SECRET_OF_TEST" if takes_a_name else "OLLAMA_API_KEY", value)
+    return value, {"api_key_env": "SECRET_OF_TEST"} if takes_a_name else {}
+
+
+def test_a_key_is_sent_and_never_told(server, open_session, key):
+    secret, options = key
+    server.text_of = lambda seed: f"You sent {secret}."
+    session = open_session(server, options=options)
     assert texts(session, (1,)) == ["You sent ***."]
-    assert {asked.headers.get("Authorization") for asked in server.asked} == {"Bearer sk-test-5up3r"}
+    measured = [asked for asked in server.asked if server.is_measured(asked.path, asked.body)]
+    assert {asked.headers.get("Authorization") for asked in measured} == {f"Bearer {secret}"}
     session.close()
     assert "sk-test" not in session.loaded.model_dump_json()
+
+
+@pytest.mark.parametrize("n_before", [0, 35, 60, 290])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_key_in_a_reply_that_went_wrong_is_never_told_not_even_in_part(
+    server, open_session, key, n_before, status
+):
+    secret, options = key
+    session = open_session(server, options={**options, "retries": 0})
+    body = b"x" * n_before + f" {secret} and more".encode()
+    server.reply = lambda path, asked: Reply(status, (body,))
+    (completion,) = complete(session, (1,))
+    assert "5up3r" not in error_of(completion)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_beside_an_answer_are_left_out_and_noted(server, open_session, stream):
+    silent = open_session(server, options={"stream": stream})
+    complete(silent, (1, 2))
+    session = open_session(server, options={"stream": stream})
+    server.thought = "Let me see."
+    assert texts(session, (1, 2)) == [server.text_of(1), server.text_of(2)]
+    for one in (silent, session):
+        one.close()
+    assert silent.loaded.notes == ()
+    assert "2 answers came with thoughts" in session.loaded.notes[0]
 
 
 def test_answers_are_read_lazily(server, open_session):

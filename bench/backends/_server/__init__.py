@@ -7,4 +7,5 @@ In: addresses and requests. Out: answers. It knows no server's language: `openai
     flow       endpoints with queues of their own, shared work       bridge    an event loop beside one thread
     session    requests -> answers, for both backends                prompt_size  what does not fit or was cut
     schema     the task's answer as JSON schema                      greet     whether anything answers
+    first_token  its likeliest alternatives                          thoughts  what is told beside an answer
 """

@@ -9,6 +9,7 @@ import re
 from typing import Literal
 
 _LONGEST = 300
+_LEAST_SECRET_CHARS = 8
 _NO_SUCH_ROUTE = {404, 405, 501}
 
 Kind = Literal["connection", "busy", "broken", "refused", "garbled", "overflow"]
@@ -55,5 +56,10 @@ def one_line(text: str) -> str:
 
 
 def masked(text: str, secret: str | None) -> str:
-    """`text` with every occurrence of the secret struck out."""
-    return text.replace(secret, "***") if secret else text
+    """`text` with every occurrence of the secret struck out, its first half where a text was cut included."""
+    if not secret:
+        return text
+    text, n_shown = text.replace(secret, "***"), max(_LEAST_SECRET_CHARS, len(secret) // 2)
+    if len(secret) <= n_shown:
+        return text
+    return re.sub(re.escape(secret[:n_shown]) + r"\S*", "***", text)

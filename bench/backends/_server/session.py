@@ -33,6 +33,9 @@ class Speaker(Protocol):
     def pieces(self, wire: Wire, prompt: Prompt, seed: int) -> AsyncIterator[str]:
         """The text of one answer as it comes; raises ServerError."""
 
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about the answers that were given."""
+
 
 class Inspector(Protocol):
     """What one kind of server tells about how it reads a prompt; None for what it does not."""
@@ -151,6 +154,7 @@ class ServerSession:
         notes = tuple(
             f"{e.wire.address} was set aside, its work went to the others: {e.set_aside}" for e in lost
         )
+        notes += self._speaker.notes()
         self.loaded = self.loaded.model_copy(update={"details": details, "notes": notes})
 
     def _opened(self) -> Bridge:

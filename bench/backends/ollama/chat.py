@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.backends._server.failure import ServerError
 from bench.backends._server.schema import json_schema
+from bench.backends._server.thoughts import has_thought
 from bench.backends._server.wire import parsed
 from bench.backends.ollama.options import Options
 from bench.records import AnswerSchema, Message, Sampling, StopReason
@@ -96,6 +97,7 @@ class Reply:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     load_s: float | None = None
+    has_thought: bool = False
     total_s: float | None = None
 
     def add(self, line: bytes) -> str:
@@ -109,6 +111,7 @@ class Reply:
         text = message.get("content") if isinstance(message, dict) else None
         if not isinstance(text, str):
             raise ServerError("garbled", "its reply has no message with a text")
+        self.has_thought = self.has_thought or has_thought(message)
         self.pieces.append(text)
         if found.get("done") is True:
             self._finish(found)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import provenance
 from bench.backends._server.address import is_loopback
-from bench.backends._server.failure import one_line
+from bench.backends._server.failure import masked, one_line
+from bench.backends.ollama.options import key
 from bench.errors import BackendError, MissingExtraError, ModelFileError
 
 if TYPE_CHECKING:
@@ -146,11 +147,11 @@ class Library:
             ) as client:
                 yield client
         except (ConnectionError, httpx.HTTPError) as error:
-            reason = one_line(str(error).partition(". Please")[0] or type(error).__name__)
+            reason = _told(str(error).partition(". Please")[0] or type(error).__name__)
             raise BackendError(unreachable(f"{self.address}: {reason}")) from error
         except ollama.ResponseError as error:
             kind = ModelFileError if error.status_code in {400, 404} else BackendError
-            text = f"{self.address}: HTTP {error.status_code}: {one_line(error.error)}"
+            text = f"{self.address}: HTTP {error.status_code}: {_told(error.error)}"
             raise kind(f"{text}; see what `ollama list` has, and the server's log") from error
         except (pydantic.ValidationError, ValueError, RecursionError) as error:
             raise BackendError(
@@ -176,6 +177,11 @@ def template_digest(shown: Shown) -> str:
 def client_version() -> str | None:
     """Version of the client; None where it is not installed."""
     return provenance.package_version("ollama")
+
+
+def _told(text: str) -> str:
+    """What the client or the server said, in one line without the key."""
+    return one_line(masked(text, key()))
 
 
 def _follow(steps: Iterator[Any], told: Callable[[str], None]) -> None:

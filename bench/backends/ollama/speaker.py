@@ -15,6 +15,7 @@ from typing import Any
 from bench.backends._server.failure import ServerError
 from bench.backends._server.growing import GrowingText
 from bench.backends._server.prompt_size import Yardstick, overflows, reference_prompts
+from bench.backends._server.thoughts import Thoughts
 from bench.backends._server.wire import Wire
 from bench.backends.ollama.chat import Bodies, Reply
 from bench.records import Completion, Prompt, Sampling
@@ -30,6 +31,7 @@ class OllamaSpeaker:
         self._sampling = sampling
         self._stream = stream or sampling.stop_on_json
         self._prompt_tokens: dict[str, int] = {}
+        self._thoughts = Thoughts()
         self.yardstick: Yardstick | None = None
         """How long a token is."""
 
@@ -56,6 +58,10 @@ class OllamaSpeaker:
         if self._refused(reply.prompt_tokens) is not None:
             raise ServerError("overflow", "the prompt does not fit", prompt_tokens=reply.prompt_tokens)
 
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about the answers that were given."""
+        return self._thoughts.notes()
+
     async def warm_up(self, wire: Wire) -> float | None:
         """Load the model with the context that will be used; the seconds it took. Measures a token, too."""
         load_s, counts = None, []
@@ -70,6 +76,7 @@ class OllamaSpeaker:
                 raise
         else:
             self.yardstick = Yardstick.measured(*counts)
+        self._thoughts = Thoughts()  # of answers that count
         return load_s
 
     async def _asked(self, wire: Wire, body: dict[str, Any], *, streamed: bool) -> Completion:
@@ -84,6 +91,7 @@ class OllamaSpeaker:
                     ttft_s = text_s if ttft_s is None else ttft_s
         whole_s = time.perf_counter() - began
         reply.refuse_unfinished()
+        self._thoughts.count(reply.has_thought)
         native_s = None if reply.total_s is None else reply.total_s - (reply.load_s or 0.0)
         return Completion(
             text=wire.masked(text.text),

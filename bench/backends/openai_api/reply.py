@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.backends._server.failure import ServerError
+from bench.backends._server.thoughts import has_thought
 from bench.backends._server.wire import parsed
 from bench.records import StopReason
 
@@ -57,6 +58,7 @@ class Choice:
 
     text: str = ""
     stop_reason: StopReason | None = None
+    has_thought: bool = False
 
 
 @dataclass
@@ -77,7 +79,9 @@ def whole_reply(body: bytes, n_choices: int) -> Reply:
     ordered: dict[int, Choice] = {}
     for place, raw in enumerate(choices):
         choice = _object(raw)
-        ordered[_count(choice.get("index"), place) or 0] = Choice(_text(choice), _stop_reason(choice))
+        ordered[_count(choice.get("index"), place) or 0] = Choice(
+            _text(choice), _stop_reason(choice), has_thought(choice.get("message"))
+        )
     if sorted(ordered) != list(range(n_choices)):
         raise ServerError("garbled", "the choices of its reply are not numbered from 0")
     counts = Counts()
@@ -95,6 +99,7 @@ class StreamedReply:
         self.stop_reason: StopReason | None = None
         self.is_over = False
         """Whether the stream said that nothing follows."""
+        self.has_thought = False
 
     def add(self, line: bytes) -> str:
         """The new text in one line of the stream, often none."""
@@ -113,6 +118,7 @@ class StreamedReply:
             return ""
         choice = _object(choices[0])
         self.stop_reason = _stop_reason(choice) or self.stop_reason
+        self.has_thought = self.has_thought or has_thought(choice.get("delta"))
         return _text(choice, "delta")
 
     def refuse_unfinished(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from bench.backends._server.failure import ServerError
 from bench.backends._server.growing import GrowingText
 from bench.backends._server.prompt_size import Yardstick, overflows
+from bench.backends._server.thoughts import Thoughts
 from bench.backends._server.wire import Wire
 from bench.backends.openai_api.body import Bodies
 from bench.backends.openai_api.options import PATHS, Options
@@ -31,6 +32,7 @@ class OpenAiSpeaker:
         self._sampling = sampling
         self._preparer = Preparer(spec.ref, options)
         self._bodies = Bodies(spec.ref, options, sampling, schema if spec.output == "json_schema" else None)
+        self._thoughts = Thoughts()
         self.yardstick: Yardstick | None = None
         """How long a token is; None where no server counts."""
 
@@ -71,11 +73,16 @@ class OpenAiSpeaker:
                     return
         reply.refuse_unfinished()
 
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about the answers that were given."""
+        return self._thoughts.notes()
+
     async def try_out(self, wire: Wire, prompt: Prompt) -> int | None:
         """Ask for one token with every parameter of the arm; the prompt's tokens, where they are told."""
         prepared = await self._preparer.prepared(wire, prompt)
         body = self._bodies.body(prepared.sent, (0,), streamed=False, max_tokens=1)
         completion = (await self._whole(wire, body, 1))[0]
+        self._thoughts = Thoughts()  # of answers that count
         return completion.prompt_tokens if prepared.prompt_tokens is None else prepared.prompt_tokens
 
     async def _whole(self, wire: Wire, body: dict[str, Any], n: int) -> list[Completion]:
@@ -83,6 +90,7 @@ class OpenAiSpeaker:
         raw = await wire.post(self.url(wire), body)
         duration_s = time.perf_counter() - began
         reply = whole_reply(raw, n)
+        self._thoughts.count(sum(choice.has_thought for choice in reply.choices))
         return [
             Completion(
                 text=wire.masked(choice.text),
@@ -111,6 +119,7 @@ class OpenAiSpeaker:
             else:
                 reply.refuse_unfinished()
         counts = reply.counts
+        self._thoughts.count(reply.has_thought)
         return Completion(
             text=wire.masked(text.text),
             stop_reason="stop" if text.is_whole else reply.stop_reason,
