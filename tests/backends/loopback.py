@@ -71,6 +71,8 @@ class Loopback:
         self.thought = ""
         """What it tells beside every answer."""
         self.delay_s = 0.0
+        self.waits_for = 0
+        """Requests for answers that have to be in flight before the first is answered."""
         self.n_in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _handler(self))
@@ -120,11 +122,19 @@ class Loopback:
         try:
             if is_measured and self.delay_s:
                 time.sleep(self.delay_s)
+            if is_measured:
+                self._wait_for_others()
             reply = MOODS.get(mood) or self.reply(asked.path, asked.body)
             return self.in_mood(mood, reply, asked.body)
         finally:
             with self._lock:
                 self.n_in_flight -= is_measured
+
+    def _wait_for_others(self) -> None:
+        """Until so many have come at once, however slowly; not for ever."""
+        deadline = time.monotonic() + 10
+        while self.most_in_flight < self.waits_for and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def in_mood(self, mood: str, reply: Reply, body: Json) -> Reply:
         """Ways to misbehave that change a good reply."""

@@ -236,7 +236,7 @@ def test_a_prompt_that_was_cut_in_silence_is_an_overflow(server, open_session):
 
 def test_so_many_requests_are_in_flight(server, open_session):
     session = open_session(server, width=6)
-    server.delay_s = 0.1
+    server.waits_for = 6
     requests = [Request(prompt(prompt_id=f"p{i}"), (1, 2)) for i in range(9)]
     assert len(list(session.generate(requests))) == 18
     assert server.most_in_flight == 6
