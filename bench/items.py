@@ -13,7 +13,7 @@ from bench import articles as article_room
 from bench.config import ArticlesConfig
 from bench.errors import ConfigError
 from bench.records import Article
-from bench.tasks import Task
+from bench.tasks import Item, Task
 
 SAMPLE = "sample"
 
@@ -26,8 +26,33 @@ def load(task: Task, settings: ArticlesConfig) -> tuple[Article, ...]:
     else:
         found = article_room.load(settings)
     mapped = tuple(_with_mapped_label(article, settings) for article in found)
+    if settings.source == SAMPLE and not task.items and not _fit(task, mapped):
+        raise ConfigError(
+            f"task {task.name}: it brings no `items`, and the bundled news articles do not fit it; add "
+            "items, or say in the config's `articles:` what it is asked about"
+        )
     task.check_articles(mapped)
     return mapped
+
+
+def stand_ins(task: Task) -> tuple[Article, ...]:
+    """Something to show a task with: what a run asks about by itself, else the task's examples."""
+    bundled = article_room.load(ArticlesConfig())
+    if task.items or _fit(task, bundled):
+        return task.articles() or bundled
+    if task.examples:
+        shown = (Item(text=e.article, entity=e.entity, parts=e.parts) for e in task.examples)
+        return tuple(item.article(task.name) for item in shown)
+    blank = {"label": None, "reference_score": None, "parts": dict.fromkeys(task.parts, "...")}
+    return tuple(article.model_copy(update=blank) for article in bundled)
+
+
+def _fit(task: Task, articles: tuple[Article, ...]) -> bool:
+    try:
+        task.check_articles(articles)
+    except ConfigError:
+        return False
+    return True
 
 
 def identity(task: Task, settings: ArticlesConfig) -> dict[str, Any]:

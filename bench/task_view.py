@@ -87,8 +87,10 @@ class TaskCheck(Record):
     """The task."""
     digest: str
     """Digest of all that decides what a model sees and how it is judged."""
+    n_asked: int
+    """Items that were looked at; where a task brings none, the bundled articles or its examples."""
     n_labelled: int
-    """Items with a right label or score."""
+    """Those of them with a right label or score."""
     longest: dict[str, PromptSize]
     """The longest prompt of its items in each style."""
     notes: tuple[str, ...]
@@ -113,9 +115,15 @@ def row(task: Task) -> TaskRow:
     )
 
 
-def view(task: Task, style: Style, place: int = 1, model: str | None = None) -> PromptView:
-    """One of the items a run would ask about, `place` from 1, in one style."""
-    found = items.load(task, ArticlesConfig())
+def view(
+    task: Task,
+    style: Style,
+    place: int = 1,
+    model: str | None = None,
+    articles: ArticlesConfig | None = None,
+) -> PromptView:
+    """One item, `place` from 1, in one style: of those `articles` names, else of the task's stand-ins."""
+    found = _asked(task, articles)
     if not 1 <= place <= len(found):
         raise UsageError(f"task {task.name}: no item {place}; there are 1 to {len(found)}")
     article = found[place - 1]
@@ -136,9 +144,9 @@ def view(task: Task, style: Style, place: int = 1, model: str | None = None) -> 
     )
 
 
-def check(task: Task, model: str | None = None) -> TaskCheck:
+def check(task: Task, model: str | None = None, articles: ArticlesConfig | None = None) -> TaskCheck:
     """Every item in every style, rendered, and what the writer of the task should know."""
-    found = items.load(task, ArticlesConfig())
+    found = _asked(task, articles)
     longest = {}
     for style in STYLES:
         prompts = [task.render(article, style) for article in found]
@@ -148,10 +156,15 @@ def check(task: Task, model: str | None = None) -> TaskCheck:
     return TaskCheck(
         task=row(task),
         digest=task.digest,
-        n_labelled=sum(i.label is not None or i.reference_score is not None for i in task.items),
+        n_asked=len(found),
+        n_labelled=sum(a.label is not None or a.reference_score is not None for a in found),
         longest={each: _size(longest[each], n) for each, n in zip(longest, counts, strict=True)},
-        notes=tuple(_notes(task)),
+        notes=tuple(_notes(task, found, is_own=articles is None)),
     )
+
+
+def _asked(task: Task, articles: ArticlesConfig | None) -> tuple[Article, ...]:
+    return items.stand_ins(task) if articles is None else items.load(task, articles)
 
 
 def answer_in_words(task: Task) -> str:
@@ -200,7 +213,7 @@ def _refuse_equal(task: Task, style: Style, prompts: list[Prompt], found: tuple[
             )
 
 
-def _notes(task: Task) -> Iterator[str]:
+def _notes(task: Task, asked: tuple[Article, ...], *, is_own: bool) -> Iterator[str]:
     shown = {
         task.answer.label_of(e.answer) if isinstance(e.answer, dict) else e.answer for e in task.examples
     }
@@ -210,14 +223,15 @@ def _notes(task: Task) -> Iterator[str]:
     elif unseen:
         yield f"no example shows the label {', '.join(unseen)}: few_shot may keep models from answering it"
     yield from _untold(task)
-    texts = {item.text.strip() for item in task.items}
+    if is_own and not task.items:
+        yield "no items: say in a config's `articles:` what it is asked about; --config checks with those"
+        return
+    texts = {article.text.strip() for article in asked}
     if leaked := [i for i, e in enumerate(task.examples) if e.article.strip() in texts]:
         yield f"examples.{leaked[0]} is one of the items as well: few_shot would be shown its answer"
-    if not task.items:
-        yield "no items: a run asks about the bundled articles, or about what `articles:` says"
-    n_unlabelled = sum(item.label is None and item.reference_score is None for item in task.items)
+    n_unlabelled = sum(a.label is None and a.reference_score is None for a in asked)
     if n_unlabelled:
-        yield f"{n_unlabelled} of {len(task.items)} items have no right answer, so none counts as right"
+        yield f"{n_unlabelled} of {len(asked)} items have no right answer, so none counts as right"
 
 
 def _untold(task: Task) -> Iterator[str]:

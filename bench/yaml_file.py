@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from bench.errors import ConfigError
 
 MAX_ERRORS_SHOWN = 8
+_COLON = "mapping values are not allowed here"
 MAX_ALIASES = 20  # nested aliases grow exponentially; so few cannot
 
 Location = tuple[str | int, ...]
@@ -119,8 +120,9 @@ def parsed(text: str, path: Path, remedy: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: not YAML: {' '.join(problem.split())}") from error
+        problem = " ".join((getattr(error, "problem", None) or str(error)).split())
+        remedy = "; put a text that has `: ` in it in quotes" if problem == _COLON else ""
+        raise ConfigError(f"{where}: not YAML: {problem}{remedy}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
     except ValueError as error:

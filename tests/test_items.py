@@ -24,6 +24,14 @@ def test_sample_means_the_tasks_own_items_and_else_the_bundled_articles():
     assert items.identity(NEWS, ArticlesConfig()) == {"source": "sample"}
 
 
+def test_a_task_that_the_bundled_articles_do_not_fit_is_told_to_bring_its_own():
+    bare = SARCASM.model_copy(update={"items": ()})
+    with pytest.raises(ConfigError, match="it brings no `items`, and the bundled news articles do not fit"):
+        items.load(bare, ArticlesConfig())
+    assert [a.text for a in items.stand_ins(bare)] == [e.article for e in SARCASM.examples]
+    assert items.stand_ins(NEWS) == items.load(NEWS, ArticlesConfig())
+
+
 def test_a_limit_takes_the_first_items():
     assert items.load(SARCASM, ArticlesConfig(limit=4)) == SARCASM.articles()[:4]
 

@@ -46,7 +46,7 @@ def test_the_walk_through_runs_as_written():
         assert result.exit_code == 0, (arguments, result.exception)
         said[arguments[0], arguments[1]] = result.stdout
     assert said["tasks", "check"].startswith(
-        "triage 1: sound; json, 3 labels, 3 examples, 6 items, 6 with answer"
+        "triage 1: sound; json, 3 labels, 3 examples, 6 items, 6 of 6 asked with answer"
     )
     assert "note:" not in said["tasks", "check"]
     assert said["tasks", "show"].count("--- assistant") == 3

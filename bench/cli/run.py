@@ -75,7 +75,8 @@ def command(
     named = resume or extend
     folder = find_run(RUNS, named) if named else existing_run(run_id) if run_id is not None else None
     name = folder.name if folder else run_id or sweep.new_run_id()
-    again = f"bench run --resume {name}" + (f" --mode {mode}" if mode == LATENCY else "")
+    again = f"bench run --resume {name}" + (f" --task {task}" if task else "")
+    again += f" --mode {mode}" if mode == LATENCY else ""
     if mode == LATENCY:
         with interruptible(again):
             _time_answers(plan, folder, name, latency_samples or DEFAULT_SAMPLES, as_json)
@@ -87,7 +88,7 @@ def command(
                 manifest = sweep.resume(plan, folder, progress, extend=extend is not None)
         _print_result(RUNS / name, manifest.status, plan.n_samples, as_json)
     if fidelity:
-        with interruptible(f"bench run --resume {name} --fidelity"):
+        with interruptible(again + " --fidelity"):
             _compare_probabilities(plan, RUNS / name)
 
 

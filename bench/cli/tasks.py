@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from bench.config import ArticlesConfig
     from bench.records import Style
     from bench.task_view import PromptSize, PromptView, TaskCheck, TaskRow
 
@@ -19,6 +21,9 @@ Name = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(help="Count this model's tokens: a GGUF file, or a transformers folder. Loads no weights."),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Ask about the `articles` of this config.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
@@ -44,12 +49,13 @@ def show(
     style: Annotated[str, typer.Option(help="zero_shot, or few_shot with the examples.")] = "zero_shot",
     item: Annotated[int, typer.Option(min=1, help="Which of its items, from 1.")] = 1,
     model: Model = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one prompt as every arm of a style is shown it, with its size."""
     from bench import task_view, tasks
 
-    found = task_view.view(tasks.load(name), _style(style), item, model)
+    found = task_view.view(tasks.load(name), _style(style), item, model, _articles(config))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
@@ -57,15 +63,21 @@ def show(
 
 
 @app.command()
-def check(name: Name, model: Model = None, as_json: AsJson = False) -> None:
+def check(name: Name, model: Model = None, config: Config = None, as_json: AsJson = False) -> None:
     """Check a task: its schema, its examples and items; exit code 2 and file:line where one is wrong."""
     from bench import task_view, tasks
 
-    found = task_view.check(tasks.load(name), model)
+    found = task_view.check(tasks.load(name), model, _articles(config))
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         _print_check(found)
+
+
+def _articles(config: Path | None) -> ArticlesConfig | None:
+    from bench.config import load_config
+
+    return None if config is None else load_config(config).articles
 
 
 def _style(given: str) -> Style:
@@ -101,7 +113,8 @@ def _print_check(found: TaskCheck) -> None:
 
     task = found.task
     typer.echo(
-        f"{inert(task.name)} {inert(task.version)}: sound; {_facts(task)}, {found.n_labelled} with answer"
+        f"{inert(task.name)} {inert(task.version)}: sound; {_facts(task)}, "
+        f"{found.n_labelled} of {found.n_asked} asked with answer"
     )
     if task.labels:
         typer.echo(f"labels: {inert(', '.join(task.labels))}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import plugins
+from bench.errors import ConfigError
 from bench.tasks._files import SUFFIXES, read
 from bench.tasks._task import Example, Item, Task, answer_text, delimited
 
@@ -24,6 +25,8 @@ def load(name_or_path: str) -> Task:
     The error says what is wrong, in which line.
     """
     is_path = name_or_path.lower().endswith(SUFFIXES)
+    if not is_path and (Path(name_or_path).suffix or "/" in name_or_path):
+        raise ConfigError(f"task {name_or_path}: a task's file ends in {', '.join(SUFFIXES)}")
     return read(Path(name_or_path).expanduser() if is_path else plugins.locate(ROOM, name_or_path))
 
 

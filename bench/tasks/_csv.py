@@ -101,7 +101,8 @@ def _places(header: list[str], path: Path) -> dict[str, int]:
     names = [name.strip().lower() for name in header]
     if sorted(names) != sorted(COLUMNS):
         shown = ", ".join(map(ascii, names)) or "none"
-        raise ConfigError(f"{path}:1: the columns must be {' and '.join(COLUMNS)}; found {shown}")
+        remedy = "; separate the cells by commas" if len(names) == 1 and ";" in names[0] else ""
+        raise ConfigError(f"{path}:1: the columns must be {' and '.join(COLUMNS)}; found {shown}{remedy}")
     return {name: place for place, name in enumerate(names)}
 
 

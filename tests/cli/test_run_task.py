@@ -145,7 +145,7 @@ def test_a_real_engine_answers_in_every_form_free_and_constrained(form, model):
     [
         ("nothing.yaml", "task nothing.yaml: No such file or directory"),
         ("sarkasm", "did you mean 'sarcasm'?"),
-        ("mood.txt", "tasks: no 'mood.txt'"),
+        ("mood.txt", "task mood.txt: a task's file ends in .yaml, .yml, .py, .csv"),
     ],
 )
 def test_a_task_that_is_none_is_told_and_nothing_is_written(task, part):

@@ -96,7 +96,9 @@ def test_a_model_that_is_none_is_refused_before_anything_is_loaded():
 def test_a_sound_task_is_said_to_be_so_without_a_note():
     result = run("check", written())
     assert result.exit_code == 0
-    assert result.stdout.startswith("mood 1: sound; label, 2 labels, 2 examples, 2 items, 2 with answer\n")
+    assert result.stdout.startswith(
+        "mood 1: sound; label, 2 labels, 2 examples, 2 items, 2 of 2 asked with answer\n"
+    )
     assert "note:" not in result.stdout
 
 
@@ -142,7 +144,29 @@ def test_a_key_that_no_prompt_names_is_noted():
     out = run("check", written(text)).stdout
     assert "the prompt never names the key days: zero_shot cannot be answered" in out
     assert "no examples: few_shot asks the same as zero_shot" in out
-    assert "no items: a run asks about the bundled articles" in out
+    assert "no items: say in a config" in out
+
+
+def test_a_task_without_items_is_checked_with_its_examples_and_with_the_articles_of_a_config():
+    task = written(GOOD.partition("items:")[0])
+    assert "no items: say in a config's `articles:`" in run("check", task).stdout
+    assert "item 1 of 2 (" in run("show", task).stdout
+    Path("t.csv").write_text("text,mood\nHail.,bad\nSnow.,good\nRain.,bad\n")
+    Path("c.yaml").write_text(
+        "articles: {source: files, path: t.csv, columns: {text: text, label: mood}}\n"
+        "models: [{family: f, variant: base, quants: [fp16], backend: fake, ref: x}]\n"
+    )
+    out = run("check", task, "--config", "c.yaml").stdout
+    assert "3 of 3 asked with answer" in out
+    assert "examples.0 is one of the items as well" in out
+    assert "item 3 of 3 (" in run("show", task, "-c", "c.yaml", "--item", "3").stdout
+
+
+def test_a_colon_that_yaml_takes_for_a_key_is_explained():
+    text = GOOD.replace('user: "Say bad or good. {article}"', "user: Say: bad or good. {article}")
+    message = refused("check", written(text))
+    assert message.startswith("mood.yaml:3: not YAML")
+    assert message.endswith("put a text that has `: ` in it in quotes")
 
 
 def test_a_check_of_a_table_looks_at_all_its_prompts():

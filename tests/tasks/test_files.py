@@ -226,6 +226,7 @@ def test_a_new_prompt_leaves_the_task_the_same_and_a_new_label_does_not():
             "prompt,answer\na,b\n",
             "t.csv:1: the columns must be prompt and expected; found 'prompt', 'answer'",
         ),
+        ("prompt;expected\na;b\n", "found 'prompt;expected'; separate the cells by commas"),
         ("prompt,expected\n", "t.csv:2: no prompt in it"),
         (TABLE + "a\n", "t.csv:6: 1 cells where the header has 2"),
         (TABLE + "a,b,c\n", "t.csv:6: 3 cells where the header has 2"),
