@@ -5,8 +5,8 @@ put in, which breaks two runs; runs of two make it tell texts of the same words 
 that a search has few to look up.
 
 In: texts. Out: `Shingles`: for each text its runs as sorted 64-bit numbers, and how common each number is.
-Counts are kept in 2^24 cells that several numbers share, so memory does not grow with the texts: a count
-is never too low. Two runs of different words have the same number with probability 2^-64.
+Counts are kept in two times 2^25 cells that several numbers share, so memory does not grow with the texts:
+a count is never too low. Two runs of different words have the same number with probability 2^-64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from bench.errors import disk_errors
 Numbers = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
-_CELLS = 2**24
+_CELLS = 2**25
+_MOST_COUNTED = 2**16 - 1
 _WORDS_PER_BLOCK = 400_000
 _MOST_WORDS_KNOWN = 500_000
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -40,17 +41,17 @@ class Shingles(NamedTuple):
     """All sets one after the other, each sorted."""
     starts: Places
     """n + 1 places: set i is `runs[starts[i]:starts[i + 1]]`."""
-    cells: npt.NDArray[np.uint32]
-    """How many sets hold the numbers of one cell."""
+    cells: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]
+    """How many sets hold the numbers of one cell, for two ways to put numbers into cells."""
 
     @property
     def n_texts(self) -> int:
         """How many."""
         return len(self.starts) - 1
 
-    def counts(self, runs: Numbers) -> npt.NDArray[np.uint32]:
-        """How many sets hold each number, or more."""
-        return self.cells[_cell(runs)]
+    def counts(self, runs: Numbers) -> npt.NDArray[np.uint16]:
+        """How many sets hold each number, or more; 65,535 stands for all that are at least as many."""
+        return np.minimum(self.cells[0][_cell(runs, 0)], self.cells[1][_cell(runs, 1)])
 
     def of(self, place: int) -> set[int]:
         """One set."""
@@ -70,7 +71,7 @@ class ShingleFile:
         self._lengths: list[int] = []
         self._apart: list[int] = []
         self._sizes: list[npt.NDArray[np.int64]] = []
-        self._cells = np.zeros(_CELLS, dtype=np.uint32)
+        self._cells = (np.zeros(_CELLS, dtype=np.uint16), np.zeros(_CELLS, dtype=np.uint16))
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +102,8 @@ class ShingleFile:
         starts = np.zeros(len(sizes) + 1, dtype=np.int64)
         np.cumsum(sizes, out=starts[1:])
         empty = np.zeros(0, dtype=np.uint64)
-        runs = np.memmap(self._path, dtype=np.uint64, mode="r") if starts[-1] else empty
+        # as a plain array: each slice of a memmap would cost ten times as much
+        runs = np.asarray(np.memmap(self._path, dtype=np.uint64, mode="r")) if starts[-1] else empty
         return Shingles(runs, starts, self._cells)
 
     def _number(self, word: str) -> int:
@@ -122,7 +124,9 @@ class ShingleFile:
             np.array(self._apart, dtype=np.uint64),
             self._run,
         )
-        np.add.at(self._cells, _cell(runs), 1)
+        for way, cells in enumerate(self._cells):
+            place, n = np.unique(_cell(runs, way), return_counts=True)
+            cells[place] = np.minimum(cells[place] + n, _MOST_COUNTED)
         self._sizes.append(np.bincount(texts, minlength=len(self._lengths)).astype(np.int64))
         with disk_errors(self._path):
             self._file.write(runs.tobytes())
@@ -157,8 +161,8 @@ def _mixed(numbers: Numbers) -> Numbers:
     return mixed
 
 
-def _cell(runs: Numbers) -> Places:
-    return (runs >> np.uint64(40)).astype(np.int64)
+def _cell(runs: Numbers, way: int) -> Places:
+    return ((runs >> np.uint64(38 if way else 12)) & np.uint64(_CELLS - 1)).astype(np.int64)
 
 
 def blocks(n: int, size: int = 20_000) -> Iterator[tuple[int, int]]:
