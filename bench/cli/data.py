@@ -153,6 +153,28 @@ def label(
     typer.echo(f"{out / card.name}/card.md says the whole")
 
 
+@app.command()
+def push(
+    name: Name,
+    repo: Annotated[str, typer.Argument(help="owner/name on the hub.", show_default=False)],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written.")] = False,
+    out: Out = _OUT,
+    as_json: AsJson = False,
+) -> None:
+    """Write a data set to the hub as one commit; the token comes from HF_TOKEN."""
+    from bench.datasets import folder
+    from bench.datasets.push import push as push_set
+
+    pushed = push_set(folder.find(out, name), repo, public=public, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(pushed._asdict(), indent=2))
+        return
+    for file in pushed.files:
+        typer.echo(file)
+    typer.echo(f"nothing written to {repo}" if pushed.commit is None else f"{pushed.url} {pushed.commit}")
+
+
 # ---------------------------------------------------------------- what is printed
 
 

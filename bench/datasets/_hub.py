@@ -44,6 +44,7 @@ def hub_errors(shown: str) -> Iterator[None]:
         errors.HfHubHTTPError,
         errors.FileMetadataError,
         OSError,
+        ValueError,  # a reply that is not the hub's
     ) as error:
         reason = " ".join(str(error).split())[:200]
         secret = token()

@@ -66,10 +66,11 @@ class Options(Record):
 def apply(rows: Iterable[Row], options: Options, setting: Setting) -> Iterator[Row]:
     """The rows, each with its side."""
     spool = setting.spool()
-    seen = _Seen(setting, options)
-    for row in spool.passing(rows):
-        seen.add(row)
-    sides, own = seen.sides()
+    with ShingleFile(setting.scratch, options.run, ignore_numbers=options.ignore_numbers) as file:
+        seen = _Seen(setting, options, file)
+        for row in spool.passing(rows):
+            seen.add(row)
+        sides, own = seen.sides()
     for place, row in enumerate(spool):
         side = int(sides[place])
         if own[place] == side or seen.is_free[place]:
@@ -82,9 +83,8 @@ def apply(rows: Iterable[Row], options: Options, setting: Setting) -> Iterator[R
 class _Seen:
     """What is known of the rows, by their place."""
 
-    def __init__(self, setting: Setting, options: Options) -> None:
-        self._setting, self._options = setting, options
-        self._file = ShingleFile(setting.scratch, options.run, ignore_numbers=options.ignore_numbers)
+    def __init__(self, setting: Setting, options: Options, file: ShingleFile) -> None:
+        self._setting, self._options, self._file = setting, options, file
         self._first: dict[bytes, int] = {}
         self._links: list[tuple[int, int]] = []
         self._labels: list[int] = []
@@ -112,8 +112,7 @@ class _Seen:
         groups = Groups(len(self._own))
         for a, b in self._links:
             groups.unite(a, b)
-        with self._file as file:
-            found = linked(file.shingles(), self._options.similar, groups)
+        found = linked(self._file.shingles(), self._options.similar, groups)
         counts = self._setting.counts
         counts["compared with too many others to be sure"] += found.n_not_finished
         group, own = found.earlier, np.array(self._own, dtype=np.int8)

@@ -18,7 +18,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
 from bench.errors import StorageError, disk_errors
 from bench.records import Completion
@@ -68,6 +69,14 @@ class Journal:
             # unbuffered: a line is in the system's hands when its write returns
             self._file: BinaryIO = self.path.open("ab", buffering=0)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def of(self, key: Key) -> Past:
         """What is known of a job."""
         return self.past.setdefault(key, Past())
@@ -92,9 +101,8 @@ class Journal:
 
     def close(self) -> None:
         """Force everything onto the disk."""
-        with disk_errors(self.path):
+        with self._file, disk_errors(self.path):
             os.fdatasync(self._file.fileno())
-            self._file.close()
 
     def _append(self, line: dict[str, Any], *, forced: bool = False) -> None:
         content = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

@@ -35,6 +35,7 @@ from bench.errors import (
     ResumeRefusedError,
     RunLockedError,
     disk_errors,
+    storage_error,
 )
 from bench.labelling import local, paid, plan
 from bench.labelling.batches import Batching
@@ -77,11 +78,10 @@ def label(
     folder = out / f"{wanted.name}.labelling"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    stop = stop or Stop()
+    stop = Stop() if stop is None else stop
     with _locked(folder, stop, waiting):
         _check_manifest(folder, wanted, section, task)
-        journal = Journal(folder)
-        try:
+        with Journal(folder) as journal:
             run = _Run(wanted, section, task, journal, stop, progress, limit)
             return building.build(
                 wanted,
@@ -94,8 +94,6 @@ def label(
                     "label", section.model_dump(mode="json", exclude_none=True), run.labelled, run.told
                 ),
             )
-        finally:
-            journal.close()
 
 
 class _Run:
@@ -248,36 +246,34 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _acquire(lock: BaseFileLock, stop: Stop, waiting: Callable[[], None]) -> None:
+@contextmanager
+def _locked(folder: Path, stop: Stop, waiting: Callable[[], None]) -> Iterator[None]:
+    """The labelling's lock; waits for one that was killed and is still writing answers down."""
+    lock = FileLock(folder / LOCK)
+    _acquire(lock, folder, stop, waiting)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: BaseFileLock, folder: Path, stop: Stop, waiting: Callable[[], None]) -> None:
     until = time.monotonic() + _LONGEST_WAIT_S
     is_told = False
     while True:
         try:
             lock.acquire(timeout=_LOOK_S)
             return
-        except Timeout:
+        except Timeout:  # an OSError too, so it is told apart first
             if stop:
                 raise KeyboardInterrupt from None
             if time.monotonic() > until:
-                raise
+                raise RunLockedError(f"{folder} is being written by another process; wait for it") from None
             if not is_told:
                 waiting()
                 is_told = True
-
-
-@contextmanager
-def _locked(folder: Path, stop: Stop, waiting: Callable[[], None]) -> Iterator[None]:
-    """The labelling's lock; waits for one that was killed and is still writing answers down."""
-    lock = FileLock(folder / LOCK)
-    try:
-        with disk_errors(folder / LOCK):
-            _acquire(lock, stop, waiting)
-    except Timeout as error:
-        raise RunLockedError(f"{folder} is being written by another process; wait for it") from error
-    try:
-        yield
-    finally:
-        lock.release()
+        except OSError as error:
+            raise storage_error(error, folder / LOCK) from error
 
 
 def _check_manifest(folder: Path, recipe: Recipe, section: Labelling, task: tasks.Task) -> None:

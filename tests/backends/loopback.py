@@ -177,7 +177,7 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self._body()
-            is_blob = self.path.startswith("/api/blobs/")
+            is_blob = self.path.startswith("/api/blobs/") or self.path == "/v1/files"
             self._answer({"raw": raw} if is_blob else json.loads(raw or b"{}"))
 
         def _body(self) -> bytes:
