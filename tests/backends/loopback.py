@@ -239,8 +239,8 @@ class FakeOpenAi(Loopback):
             return Reply(
                 200, tuple(self._events(text, reason, usage)), (("Content-Type", "text/event-stream"),)
             )
-        message = {"role": "assistant", "content": text, "reasoning_content": self.thought}
-        said = {"message": message} if "messages" in body else {"text": text}
+        turn = {"role": "assistant", "content": text, "reasoning_content": self.thought}
+        said: Json = {"message": turn} if "messages" in body else {"text": text}
         said |= self._logprobs(body)
         return _json({"choices": [{"index": 0, "finish_reason": reason, **said}], "usage": usage})
 

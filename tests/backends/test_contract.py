@@ -113,6 +113,7 @@ def test_the_conversation_is_read_as_it_was_written(name, open_session):
         pytest.skip(f"{name} reads nothing: {SCRIPTED[name]}")
     asked = prompt('Gewinn "steigt"\n um 4 % 🙂', system="Sei <kurz> & knapp.")
     text = session.rendered(asked)
+    assert text is not None
     assert 0 <= text.find("Sei <kurz> & knapp.") < text.find('Gewinn "steigt"\n um 4 % 🙂')
 
 
