@@ -64,7 +64,9 @@ def writable(hub, status=200):
     def preupload(request):
         from werkzeug import Response
 
-        files = [{"path": f["path"], "uploadMode": "regular"} for f in request.json["files"]]
+        files = [
+            {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in request.json["files"]
+        ]
         return Response(json.dumps({"files": files}), mimetype="application/json")
 
     hub.expect_request("/api/datasets/me/mine/preupload/main").respond_with_handler(preupload)
@@ -78,7 +80,8 @@ def test_a_set_is_written_as_one_commit_with_its_card(hub, data_set, monkeypatch
     pushed = push(data_set, "me/mine")
     assert pushed.commit == COMMIT
     asked = {request.path: request for request, _ in hub.log}
-    assert asked["/api/repos/create"].json["private"] is True
+    wanted = asked["/api/repos/create"].json
+    assert wanted.get("private") or wanted.get("visibility") == "private"
     assert asked["/api/repos/create"].headers["Authorization"] == f"Bearer {TOKEN}"
     lines = [json.loads(x) for x in asked["/api/datasets/me/mine/commit/main"].data.splitlines()]
     sent = {x["value"]["path"]: base64.b64decode(x["value"]["content"]) for x in lines if x["key"] == "file"}
