@@ -25,7 +25,7 @@ _STOP_REASONS = ("stop", "length", "context_overflow")
 
 def command(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The text to judge; - is standard input.")],
-    task: Annotated[str, typer.Option(help="Task whose answers are expected: a name or a .yaml file.")] = (
+    task: Annotated[str, typer.Option(help="Task whose answers are expected: a name, or its file.")] = (
         "financial_news"
     ),
     jsonl: Annotated[

@@ -220,7 +220,13 @@ class Task(Record):
         return choices.written(answer, self.answer)
 
     def render(self, article: Article, style: Style) -> Prompt:
-        """The prompt for one article in one style."""
+        """The prompt for one article in one style; ConfigError where it lacks a part that is shown."""
+        missing = [name for name in self.parts if name not in article.parts]
+        if missing:
+            raise ConfigError(
+                f"article {article.id} ({article.source}): the part {missing[0]!r} is missing, which "
+                f"the task {self.name} shows"
+            )
         messages = [Message(role="system", content=self.system)] if self.system else []
         if style == "few_shot":
             for example in self.examples:

@@ -137,6 +137,21 @@ def test_a_real_engine_answers_in_every_form_free_and_constrained(form, model):
     assert sum(int(row["n"]) for row in failures) == 12
 
 
+def test_two_styles_of_a_real_model_are_compared_in_tokens_and_seconds(model):
+    config = ENGINE.partition("  - family: t\n")[0].replace(
+        "ref: MODEL", f"ref: {model}, styles: [zero_shot, few_shot]"
+    )
+    Path("config.yaml").write_text(config.replace("context_tokens: 2048", "context_tokens: 2000"))
+    done("run", "--task", "tweet_sentiment", "--run-id", "r", "--limit", "3")
+    done("run", "--task", "tweet_sentiment", "--run-id", "r", "--limit", "3", "--mode", "latency")
+    done("report", "r", "--only", "csv")
+    (row,) = table("prompt_styles")
+    assert (row["kind"], row["arm_a"]) == ("shots", "t/base/fp16@llama_cpp+few_shot")
+    assert float(row["prompt_tokens_a"]) > 1.5 * float(row["prompt_tokens_b"])
+    assert float(row["latency_ratio"]) > 0
+    assert float(row["seconds_a"]) > 0
+
+
 # ---------------------------------------------------------------- what is refused
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import choices, tasks, validation
+from bench.errors import ConfigError
 from bench.records import SCORE_LABELS, Outcome
 from tests.builders import article
 
@@ -126,6 +127,11 @@ def test_neither_comment_can_close_its_own_tag_or_open_the_others():
     assert turn.count("</parent>") == turn.count("</comment>") == 1
     assert turn.count("<parent>") == turn.count("<comment>") == 1
     assert "< parent>" not in turn
+
+
+def test_a_comment_without_its_parent_is_refused_where_it_would_be_shown():
+    with pytest.raises(ConfigError, match="the part 'parent' is missing, which the task sarcasm shows"):
+        SARCASM.render(article(), "zero_shot")
 
 
 def test_the_parent_is_part_of_what_an_item_is():
