@@ -163,10 +163,12 @@ def evidence(data: Measured, margins: GateConfig, pairs: Sequence[tuple[str, str
     import numpy as np
 
     from bench.analysis.beta_binomial import icc_profile
+    from bench.analysis.comparisons import base_arms
     from bench.analysis.questions import Evidence
     from bench.analysis.questions.valid import ICCS, failing_cells, icc_limit, pooled_icc
 
-    grid = data.grid
+    grid, bases = data.grid, base_arms(data.arms)
+    base = [grid.row(bases[a]) if bases.get(a, b) != b else -1 for a, b in pairs]
     together = icc_profile(grid.n_valid, grid.n_measured, ICCS).sum(axis=1, keepdims=True)
     n_failing = failing_cells(grid.n_valid, grid.n_measured).sum(keepdims=True)
     return Evidence(
@@ -180,7 +182,7 @@ def evidence(data: Measured, margins: GateConfig, pairs: Sequence[tuple[str, str
         thresholds=data.schema.label_thresholds,
         has_score=data.schema.score is not None,
         grades=data.grades,
-        truth=truth_frame(data.articles),
+        base=np.array(base, dtype=np.int64),
     )
 
 

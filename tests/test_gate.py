@@ -74,9 +74,18 @@ def test_an_arm_like_its_baseline_passes_and_the_baseline_is_reported():
     result = judge_run(run_of(q8_0=steady(seed=2)))
     assert verdicts(result) == {FP16: "baseline", Q8: "pass"}
     assert (result.exit_code, result.baseline, result.run_id) == (0, FP16, "r")
-    assert list(result.arms[1].questions) == ["quality", "valid", "mean", "rms", "variance", "labels"]
+    assert list(result.arms[1].questions) == [
+        "quality",
+        "fine_tuning",
+        "valid",
+        "mean",
+        "rms",
+        "variance",
+        "labels",
+    ]
     compared = {name: found.verdict for name, found in result.arms[1].questions.items()}
     assert compared.pop("quality") == "not_testable"  # no article has a label
+    assert compared.pop("fine_tuning") == "not_testable"
     assert set(compared.values()) == {"pass"}
 
 

@@ -77,6 +77,11 @@ def baseline_arms(frame: pd.DataFrame, baseline: str | None = None) -> dict[str,
     return {name: reference.arm for name, reference in found.items() if reference is not None}
 
 
+def base_arms(frame: pd.DataFrame) -> dict[str, str]:
+    """The arm of the base model at the same quantization, by fine-tuned arm; as the comparisons' rows."""
+    return {tuned: base for _, tuned, base in _fine_tunings(arms_of(frame))}
+
+
 def make_comparisons(
     frame: pd.DataFrame, configured: Sequence[tuple[str, str]], baseline: str | None = None
 ) -> list[Comparison]:

@@ -98,13 +98,14 @@ def _print(result: GateResult) -> None:
     console = Console(
         highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH
     )
+    apply = {name for arm in result.arms for name, answer in arm.questions.items() if answer.applies}
     for arm in result.arms:
-        _print_arm(console, arm)
+        _print_arm(console, arm, apply)
     for line in (*result.notes, *verdict_lines(result)):
         console.print(inert(line), soft_wrap=not sys.stdout.isatty())
 
 
-def _print_arm(console: Console, arm: GateArm) -> None:
+def _print_arm(console: Console, arm: GateArm, shown: set[str]) -> None:
     from bench.safe_text import inert
 
     against = f", against {arm.baseline} on {arm.n_articles} articles" if arm.baseline else ""
@@ -112,11 +113,11 @@ def _print_arm(console: Console, arm: GateArm) -> None:
     for reason in arm.reasons if arm.verdict == "measurement_invalid" else arm.reasons[:1]:
         if arm.verdict == "measurement_invalid" or reason.startswith("family-wise"):
             console.print(inert(f"  {reason}"), soft_wrap=True)
-    console.print(_table(arm))
+    console.print(_table(arm, shown))
     console.print()
 
 
-def _table(arm: GateArm) -> Table:
+def _table(arm: GateArm, shown: set[str]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -133,8 +134,8 @@ def _table(arm: GateArm) -> Table:
     ):
         table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("why")
-    # what does not apply to the task stands last
-    for name, answer in sorted(arm.questions.items(), key=lambda question: not question[1].applies):
+    asked = [(name, answer) for name, answer in arm.questions.items() if name in shown]
+    for name, answer in sorted(asked, key=lambda question: not question[1].applies):
         if arm.verdict == "baseline" and answer.verdict == "not_testable":
             continue
         span = "–" if answer.lower is None else f"{_value(answer, 'lower')} to {_value(answer, 'upper')}"

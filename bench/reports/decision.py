@@ -19,15 +19,20 @@ OWN = "accuracy"
 QUESTIONS = {
     OWN: "Right answers",
     "quality": "Drop of right answers",
+    "fine_tuning": "Drop against its base model",
     "valid": "Valid answers",
     "mean": "Mean score",
     "rms": "Drift of single articles",
     "variance": "Variance between repeats",
     "labels": "Labels",
 }
-"""What is shown of an arm: the gate's questions, and what they are about. The first two only where items have
-labels or reference scores."""
-OF_SCORES = {OWN: "Error of the score", "quality": "Rise of the score's error"}
+"""What is shown of an arm: the gate's questions, and what they are about. The first three only where items
+have labels or reference scores, the third only where a fine-tuned arm has its base in the run."""
+OF_SCORES = {
+    OWN: "Error of the score",
+    "quality": "Rise of the score's error",
+    "fine_tuning": "Rise against its base model",
+}
 """Their titles where only reference scores are known."""
 VALID_DROP = "Drop of valid answers"
 """What the gate asks about valid answers; without it an arm's own rate is shown."""
@@ -80,7 +85,7 @@ def decisions(data: ReportInput) -> list[Decision]:
     """One row per arm, in the order of all reports."""
     figures = {str(row["arm"]): row for row in _records(data, "arms") if "arm" in row}
     names = figures or dict.fromkeys(record.arm for record in data.manifest.arms)
-    judged = {arm.arm: arm for arm in data.gate.arms} if data.gate else {}
+    judged = {arm.arm: arm for arm in _gate_arms(data)}
     pairs = _pairs(data)
     own = {str(row["arm"]): _own(row) for row in _records(data, "quality")}
     made = []
@@ -105,9 +110,18 @@ def question_titles(data: ReportInput) -> dict[str, str]:
     """What the columns of the questions are called."""
     titles = {**QUESTIONS, **({"valid": VALID_DROP} if data.gate else {})}
     quality = data.table("quality")
+    tuned = [arm.questions["fine_tuning"] for arm in _gate_arms(data) if "fine_tuning" in arm.questions]
+    if not any(answer.applies for answer in tuned):
+        titles.pop("fine_tuning")
     if quality.empty:
         return {name: title for name, title in titles.items() if name not in OF_SCORES}
-    return titles if "accuracy" in quality.columns else {**titles, **OF_SCORES}
+    if "accuracy" in quality.columns:
+        return titles
+    return {name: OF_SCORES.get(name, title) for name, title in titles.items()}
+
+
+def _gate_arms(data: ReportInput) -> tuple[GateArm, ...]:
+    return data.gate.arms if data.gate else ()
 
 
 def looked(gate: GateResult) -> list[str]:
@@ -154,8 +168,12 @@ def decimal(value: float) -> str:
 
 
 def _judged(gate: GateArm, figures: Mapping[str, Any]) -> Decision:
-    limit = "margin" if gate.baseline else "floor"
-    questions = {name: _from_gate(answer)._replace(limit=limit) for name, answer in gate.questions.items()}
+    questions = {name: _from_gate(answer) for name, answer in gate.questions.items()}
+    if gate.baseline is None:  # what can be asked of it alone is its own figure, but for its base model
+        floors = {
+            name: one._replace(limit="floor") for name, one in questions.items() if name != "fine_tuning"
+        }
+        questions |= floors
     return Decision(gate.arm, gate.verdict, gate.baseline, questions, figures, gate.rank, tuple(gate.reasons))
 
 

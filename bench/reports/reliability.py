@@ -41,7 +41,7 @@ def _drawn(data: ReportInput, table: Any) -> Figure:
     chosen = list(groups.items())[:_MOST_PANELS]
     n_columns = min(_COLUMNS, len(chosen))
     n_rows = -(-len(chosen) // n_columns)
-    figure = Figure(figsize=(max(4.4 * n_columns, 6.0), 4.4 * n_rows + 0.9), facecolor="white")
+    figure = Figure(figsize=(max(4.4 * n_columns, 6.0), 4.4 * n_rows + 1.0), facecolor="white")
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     panels = [axes for row in grid for axes in row]
     for axes, (group, places) in zip(panels, chosen, strict=False):
@@ -58,7 +58,7 @@ def _drawn(data: ReportInput, table: Any) -> Figure:
     title = "Does a stated confidence mean what it says?"
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=13, weight="bold")
     figure.text(0.02, 1 - 0.5 / height, drawable(words), fontsize=7.5, color="#555555")
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.6 / height))
+    figure.tight_layout(rect=(0, 0.35 / height, 1, 1 - 0.6 / height))
     return figure
 
 

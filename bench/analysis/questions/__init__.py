@@ -57,8 +57,8 @@ class Evidence:
     """Whether to work out what would settle an open question; a simulation need not know."""
     grades: Grades | None = field(default=None, compare=False)
     """Answers held against labels and reference scores; None where nothing is known to be right."""
-    truth: pd.DataFrame | None = field(default=None, compare=False)
-    """article_id, label, reference_score, where articles carry them."""
+    base: IntArray | None = field(default=None, compare=False)
+    """Per comparison: grid row of the base model of a fine-tuned `a`; -1 where it has none or that is `b`."""
 
     @property
     def answered_share(self) -> FloatArray:

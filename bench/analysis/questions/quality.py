@@ -27,7 +27,7 @@ from bench.analysis.questions import (
 )
 from bench.analysis.skewed import p_at, upper_bound
 
-ORDER = -1
+ORDER = -2
 ASKS = "Is it right as often as the baseline?"
 UNIT = "rate"
 COMPARES_SCORES = False
@@ -56,7 +56,14 @@ def judge(evidence: Evidence) -> pd.DataFrame:
     grades = evidence.grades
     if grades is None:  # `applies` said so already
         return undecided(evidence, UNLABELLED, UNIT, applies=False)
-    return _by_labels(evidence, grades) if grades.has_labels else _by_scores(evidence, grades)
+    return against(evidence, grades, "the baseline", evidence.margins.accuracy_floor)
+
+
+def against(evidence: Evidence, grades: Grades, other: str, floor: float | None = None) -> pd.DataFrame:
+    """`judge` for the arms `a` against `b`, which `other` names; `floor` is asked of the arms `a`."""
+    if grades.has_labels:
+        return _by_labels(evidence, grades, other, floor)
+    return _by_scores(evidence, grades, other)
 
 
 def alone(evidence: Evidence) -> pd.DataFrame | None:
@@ -86,10 +93,12 @@ def alone(evidence: Evidence) -> pd.DataFrame | None:
     )
 
 
-def _by_labels(evidence: Evidence, grades: Grades) -> pd.DataFrame:
-    margin, floor = evidence.margins.quality_drop, evidence.margins.accuracy_floor
+def _by_labels(evidence: Evidence, grades: Grades, other: str, floor: float | None) -> pd.DataFrame:
+    margin = evidence.margins.quality_drop
     right_a, right_b = grades.right[evidence.a], grades.right[evidence.b]
     drops = right_b - right_a
+    absent = np.isnan(drops)
+    mean_a, mean_b = (rows.mean(np.where(absent, np.nan, right)) for right in (right_a, right_b))
     n, mean = rows.count(drops), rows.mean(drops)
     bounds = mean_bounds(drops, -1.0, 1.0, TAIL)
     own = mean_bounds(right_a if floor is not None else right_a[:, :0], 0.0, 1.0, TAIL)
@@ -101,7 +110,7 @@ def _by_labels(evidence: Evidence, grades: Grades) -> pd.DataFrame:
     needed = _items_needed(evidence, mean, bounds.upper, margin, n)
     said = []
     for i in range(len(n)):
-        text = f"right in {_points(rows.mean(right_a)[i])}, the baseline in {_points(rows.mean(right_b)[i])}"
+        text = f"right in {_points(mean_a[i])}, {other} in {_points(mean_b[i])}"
         text += f"; drop at most {100 * bounds.upper[i]:z.1f} points"
         if n[i] < 2:
             text = "fewer than two items with a label were answered by both arms"
@@ -126,10 +135,12 @@ def _by_labels(evidence: Evidence, grades: Grades) -> pd.DataFrame:
     )
 
 
-def _by_scores(evidence: Evidence, grades: Grades) -> pd.DataFrame:
+def _by_scores(evidence: Evidence, grades: Grades, other: str) -> pd.DataFrame:
     margin = evidence.margins.quality_drop * evidence.scale
     error_a, error_b = grades.error_absolute[evidence.a], grades.error_absolute[evidence.b]
     rise = error_a - error_b
+    absent = np.isnan(rise)
+    mean_a, mean_b = (rows.mean(np.where(absent, np.nan, error)) for error in (error_a, error_b))
     n, mean = rows.count(rise), rows.mean(rise)
     upper, lower = upper_bound(rise, TAIL), -upper_bound(-rise, TAIL)
     share = rows.divided(n, (~np.isnan(grades.reference)).sum())
@@ -139,7 +150,7 @@ def _by_scores(evidence: Evidence, grades: Grades) -> pd.DataFrame:
     needed = np.where(few, np.nan, articles_for_bound(evidence, mean, rows.sd(rise), margin, n))
     said = []
     for i in range(len(n)):
-        text = f"off by {rows.mean(error_a)[i]:.3f}, the baseline by {rows.mean(error_b)[i]:.3f}"
+        text = f"off by {mean_a[i]:.3f}, {other} by {mean_b[i]:.3f}"
         text += f"; rise at most {upper[i]:z.3f}"
         if n[i] < 2:
             text = "fewer than two items with a reference score were answered by both arms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from tests.analysis.questions.evidence import NAN, THRESHOLDS, evidence
 N = 200
 
 
-def judged(candidate, baseline, label="positive", reference=NAN, alone=False, **margins) -> dict[str, Any]:
+def labelled(candidate, baseline, label="positive", reference=NAN, failed_of_a=(), **margins):
+    """The evidence on two arms whose articles have a label or a reference score."""
     arms = arm_rows({"arm": "a", "quant": "q8_0"}, {"arm": "b", "quant": "fp16"})
     frames = [
         sample_rows(name, {f"article {i}": cell for i, cell in enumerate(scores)})
@@ -31,8 +33,15 @@ def judged(candidate, baseline, label="positive", reference=NAN, alone=False, **
             "reference_score": reference,
         }
     )
+    failed = frames[0]["article_id"].isin([f"article {i}" for i in failed_of_a])
+    frames[0].loc[failed, "outcome"] = "backend_error"
+    frames[0].loc[failed, "valid"] = False
     grades = grade(prepared(pd.concat(frames, ignore_index=True), arms), truth, THRESHOLDS)
-    given = evidence(candidate, baseline, grades=grades, margins=GateConfig(**margins))
+    return evidence(candidate, baseline, grades=grades, margins=GateConfig(**margins))
+
+
+def judged(candidate, baseline, alone=False, **fields) -> dict[str, Any]:
+    given = labelled(candidate, baseline, **fields)
     made = questions.alone("quality", given, "no baseline") if alone else questions.judge("quality", given)
     return {str(key): value for key, value in made.iloc[0].items()}
 
@@ -111,3 +120,60 @@ def test_without_labels_and_reference_scores_it_is_not_asked():
 
 def test_one_item_passes_nothing():
     assert judged(right(1, 1), right(1, 1))["verdict"] == "not_testable"
+
+
+# ---------------------------------------------------------------- against the base model
+
+
+def against_base(candidate, base, alone=False, has_base=True, **truth):
+    """The fine-tuned arm `a` against its base, which is row 1 here."""
+    made = labelled(candidate, base, **truth)
+    rows = np.array([1 if has_base else -1])
+    given = replace(made, base=rows, b=made.a if alone else made.b)
+    found = questions.alone("fine_tuning", given, "x") if alone else questions.judge("fine_tuning", given)
+    return {str(key): value for key, value in found.iloc[0].items()}
+
+
+def test_a_fine_tuned_arm_is_held_to_its_base_and_named_so():
+    answer = against_base(right(N, 140), right(N, 160))
+    assert (answer["verdict"], answer["margin"]) == ("fail", 0.02)
+    assert answer["reason"] == "right in 70.0 %, the base model in 80.0 %; drop at most 14.3 points"
+    assert against_base(right(N, 180), right(N, 140))["verdict"] == "pass"
+
+
+def test_a_fine_tuned_baseline_is_held_to_its_base_too():
+    answer = against_base(right(N, 140), right(N, 160), alone=True)
+    assert (answer["verdict"], answer["applies"], answer["unit"]) == ("fail", True, "rate")
+
+
+def test_an_arm_without_a_base_is_not_asked_about_one():
+    answer = against_base(right(N, 140), right(N, 160), has_base=False)
+    assert (answer["verdict"], answer["applies"]) == ("not_testable", False)
+    assert "no base model" in answer["reason"]
+
+
+def test_without_labels_the_error_is_held_to_the_bases():
+    answer = against_base([[0.5] * 3] * N, [[0.3] * 3] * N, label=None, reference=0.3)
+    assert (answer["verdict"], answer["unit"]) == ("fail", "score")
+    assert answer["reason"] == "off by 0.200, the base model by 0.000; rise at most 0.200"
+
+
+def test_only_the_arms_with_a_base_get_an_answer_each_in_its_own_row():
+    made = labelled(right(N, 140), right(N, 160))
+    both = replace(
+        made,
+        a=np.array([1, 0]),
+        b=np.array([1, 0]),
+        icc=made.icc.repeat(2),
+        icc_limit=made.icc_limit.repeat(2),
+        base=np.array([-1, 1]),
+    )
+    found = questions.judge("fine_tuning", both)
+    assert found["applies"].tolist() == [False, True]
+    assert found["estimate"].tolist() == pytest.approx([NAN, 0.1], nan_ok=True)
+
+
+def test_both_accuracies_in_the_reason_are_of_the_items_both_arms_answered():
+    silent = right(N, 160)
+    answer = judged([*right(N - 20, 160), *silent[:20]], silent, failed_of_a=range(20))
+    assert answer["reason"].startswith("right in 88.9 %, the baseline in 77.8 %")
