@@ -12,7 +12,7 @@ CMAKE_ARGS ?= $(NO_AMX) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_
 CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
 
-.PHONY: help setup demo test lint typecheck unit browser kill mixed benchmarks engine clean
+.PHONY: help setup demo test lint typecheck unit browser interop kill mixed benchmarks engine clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,10 @@ unit: setup
 browser:             ## Debian's chromium for the test of the page (as root); without it that test is skipped
 	apt-get update -q && apt-get install -y -q chromium
 
+interop:             ## inspect_ai in a venv of its own, for the test that opens an exported log; without it that test is skipped
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/python -m pip install --quiet $(PIP_ARGS) inspect_ai==0.3.285
+
 kill: setup          ## 50 kill -9 at random moments, resumed each time
 	$(BIN)/python benchmarks/kill.py --kills 50
 
@@ -60,4 +64,4 @@ engine: setup        ## answers per second against every other way, and memory o
 	$(BIN)/python -m benchmarks.engine_memory
 
 clean:               ## remove .venv and caches; models, runs and reports stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-interop .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

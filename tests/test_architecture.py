@@ -26,6 +26,7 @@ JOINERS |= {
     "parity",
 }
 JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
+JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 HEAVY = ENGINES | {
     "pandas",
