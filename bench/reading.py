@@ -103,6 +103,26 @@ def truth_frame(articles: Iterable[Article]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"label": object, "reference_score": float})
 
 
+def attribute_frame(articles: Iterable[Article]) -> pd.DataFrame:
+    """What articles can be told apart by: article_id, source, company, label, n_chars (NaN without a text),
+    then their groups by name. A group that is called like one of these is `NAME (group)`."""
+    import pandas as pd
+
+    rows = []
+    for article in articles:
+        entity = article.entity
+        row: dict[str, Any] = {
+            "article_id": article.id,
+            "source": article.source,
+            "company": entity.name if entity else None,
+            "label": article.label,
+            "n_chars": float(len(article.text)) if article.text else None,
+        }
+        own = set(row)
+        rows.append(row | {f"{n} (group)" if n in own else n: text for n, text in article.groups.items()})
+    return pd.DataFrame(rows).astype({"n_chars": float})
+
+
 def read_samples(run: store.Run, schema: AnswerSchema, n_workers: int | None = None) -> ReadSamples:
     """Every sample of the run's articles as one frame, and some answers of each arm as they came.
 

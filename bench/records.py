@@ -84,6 +84,9 @@ class Article(Record):
     """The right score in the task's score range, where known."""
     parts: dict[str, Text] = Field(default_factory=dict)
     """What belongs to it besides the text, by name: the comment that a comment answers, ..."""
+    groups: dict[str, Text] = Field(default_factory=dict)
+    """What it is counted under besides source, company and label, by name: how many people agreed on the
+    label, ...; no model sees it, and it is not part of the id."""
 
     def __hash__(self) -> int:
         return hash(self.id)  # the parts are a mapping, which has no hash of its own

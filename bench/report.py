@@ -19,6 +19,7 @@ from bench import store
 from bench.analysis.comparisons import baseline_arms, baseline_notes
 from bench.analysis.quality_sentences import quality_sentences
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
+from bench.analysis.slice_sentences import slice_sentences
 from bench.analysis.tables import build_tables
 from bench.arm_names import resolve_arm
 from bench.config import Config, GateConfig
@@ -27,7 +28,7 @@ from bench.gate import judge
 from bench.gate_evidence import from_frames
 from bench.gate_reading import readings
 from bench.identity import match_arm
-from bench.reading import answer_schema, arm_frame, read_samples, truth_frame
+from bench.reading import answer_schema, arm_frame, attribute_frame, read_samples, truth_frame
 from bench.records import Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
 from bench.seed_comparisons import stored_comparisons
@@ -97,6 +98,7 @@ def make_report(
         truth=truth_frame(articles),
         articles=manifest.article_ids,
         labels=schema.label_names,
+        attributes=attribute_frame(articles),
     )
     gate = judge(
         from_frames(manifest, articles, schema, arms, samples, timings),
@@ -125,6 +127,7 @@ def make_report(
         paths=tuple(paths),
         sentences=(
             *quality_sentences(data.table("quality"), data.table("quality_pairs")),
+            *slice_sentences(data.table("slices")),
             *group_sentences(tables["pairs"], arms, baseline),
         ),
         notes=(*left_out, *_notes(manifest, tables, arms, baseline)),

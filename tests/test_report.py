@@ -67,7 +67,7 @@ def test_a_run_becomes_its_tables_on_disk():
     result = report(write_run())
     names = {"cells", "arms", "pairs", "drift", "anova", "variance", "failures", "iterations", "accuracy"}
     names |= {"agreement", "interaction", "quality", "quality_labels", "quality_pairs"}
-    names |= {"confusion", "consistency", "calibration"}
+    names |= {"confusion", "consistency", "calibration", "quality_label_pairs", "slices"}
     assert set(result.tables) == {path.stem for path in result.paths} == names
     with Path("reports/r/tables/arms.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -68,15 +68,17 @@ def calibration(found: Stated, n_arms: int, n_articles: int) -> pd.DataFrame:
         "overconfidence": found.confidence - found.right,
     }
     for name, value in values.items():
-        cells = np.full((n_arms, n_articles), np.nan)
-        sums = np.bincount(
-            found.arm * n_articles + found.article,
-            weights=value * found.weight,
-            minlength=n_arms * n_articles,
-        )
-        cells[found.arm, found.article] = sums.reshape(cells.shape)[found.arm, found.article]
-        table = table.assign(**mean_interval(name, cells))
+        table = table.assign(**mean_interval(name, item_means(found, value, n_arms, n_articles)))
     return table
+
+
+def item_means(found: Stated, values: FloatArray, n_arms: int, n_articles: int) -> FloatArray:
+    """Arm x article: the mean of `values`, one per answer in `found`; NaN where there is no such answer."""
+    cells = np.full((n_arms, n_articles), np.nan)
+    place = found.arm * n_articles + found.article
+    sums = np.bincount(place, weights=values * found.weight, minlength=n_arms * n_articles)
+    cells[found.arm, found.article] = sums.reshape(cells.shape)[found.arm, found.article]
+    return cells
 
 
 def mean_interval(name: str, values: FloatArray) -> dict[str, FloatArray]:

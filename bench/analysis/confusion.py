@@ -185,7 +185,7 @@ def _answer_counts(grades: Grades, arm: int) -> IntArray:
 
 
 def label_table(grades: Grades, arms: pd.DataFrame) -> pd.DataFrame:
-    """`quality_labels.csv`: arm x label with precision, recall and F1.
+    """`quality_labels.csv`: arm x label with precision, recall and F1, and garbage, which is answered only.
 
     Unit: the item. n_items (the support) and n_answers are of the right label; answered_share is how much of
     all items was answered so. recall has the interval of a mean over items, precision and F1 the
@@ -217,4 +217,9 @@ def label_table(grades: Grades, arms: pd.DataFrame) -> pd.DataFrame:
                     f"{name}_ci_high": bounds.high,
                 }
             made.append(line)
+        made.append(
+            {name: arms.iloc[row][name] for name in IDENTITY}
+            | {"label": GARBAGE, "n_items": 0, "n_answers": 0}
+            | {"answered_share": float(matrix[:, -1].sum() / n_measured) if n_measured else np.nan}
+        )
     return pd.DataFrame(made)

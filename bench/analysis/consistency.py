@@ -41,6 +41,15 @@ def consistency(grades: Grades) -> pd.DataFrame:
     )
 
 
+def steadiness(grades: Grades) -> dict[str, FloatArray]:
+    """Arm x article: whether all answers are right, and pass^n with n = the run's iterations; NaN where there
+    are fewer than two answers, or than n."""
+    n, right = grades.n_measured, grades.n_right
+    always = np.where(grades.is_item & (n >= 2), (right == n).astype(np.float64), np.nan)
+    items = np.where(grades.is_item, n, 0)
+    return {"always_right": always, "pass_n": pass_power(right, items, int(n.max(initial=0)))}
+
+
 def majority_right(grades: Grades) -> FloatArray:
     """Arm x article: whether the commonest answer is right, 1 / k where k tie; NaN as `Grades.right`."""
     most = grades.answers.max(axis=0)

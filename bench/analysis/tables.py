@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis.arms import arm_table
 from bench.analysis.calibration import calibration_table, stated
 from bench.analysis.cells import build_grid, cell_table
-from bench.analysis.comparisons import Comparison, make_comparisons
+from bench.analysis.comparisons import Comparison, baseline_arms, make_comparisons
 from bench.analysis.confusion import confusion_table, label_table
 from bench.analysis.consistency import pass_table
 from bench.analysis.drift import drift_table
@@ -27,7 +27,8 @@ from bench.analysis.outcomes import failure_table, iteration_table
 from bench.analysis.pairs import pair_table
 from bench.analysis.prompt_styles import style_pairs, style_table
 from bench.analysis.quality import quality_table
-from bench.analysis.quality_pairs import quality_pair_table
+from bench.analysis.quality_pairs import label_pair_table, quality_pair_table
+from bench.analysis.slices import measures, slice_table
 from bench.records import Outcome
 
 DEFAULT_THRESHOLDS = (-0.05, 0.05)
@@ -47,6 +48,7 @@ def build_tables(
     truth: pd.DataFrame | None = None,
     articles: Sequence[str] | None = None,
     labels: Sequence[str] = (),
+    attributes: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Every table of a run: cells, arms, pairs, drift, agreement, anova, interaction, variance, failures,
     iterations, those of quality where `truth` (article_id, label, reference_score) knows any label or
@@ -55,9 +57,9 @@ def build_tables(
     `comparisons` are pairs of arm ids (A, B); `baseline` a quant or an arm id; `thresholds` turn a score
     into a label; `margin` is the shift of the mean that does not matter and `limits` the score's range;
     `timings` are rows like `samples` whose seconds count (default: `samples` itself); `articles` gives
-    the order of the articles; `labels` are the classes of a task whose answers are labels. Unit of
-    analysis, formulas and checks: at the functions called here.
-    ValueError for frames that are not as `bench.analysis.frames` says.
+    the order of the articles; `labels` are the classes of a task whose answers are labels; `attributes` has
+    a row per article with what tells them apart (`bench.analysis.slices`). Unit of analysis, formulas and
+    checks: at the functions called here. ValueError for frames that are not as `bench.analysis.frames` says.
     """
     arms = arms.reset_index(drop=True)
     samples = prepared(samples, arms, articles)
@@ -85,9 +87,16 @@ def build_tables(
     if truth is not None:
         tables["accuracy"] = label_accuracy(grid, arms, truth, thresholds)
         tables |= quality_tables(samples, arms, pairs, truth, thresholds, labels)
+    grades = None if truth is None else grade(samples, truth, thresholds, labels)
     if style_pairs(arms):
-        grades = None if truth is None else grade(samples, truth, thresholds, labels)
         tables["prompt_styles"] = style_table(samples, grid, arms, grades)
+    if attributes is not None:
+        base = baseline_arms(arms, baseline)
+        named = zip(arms["arm"], arms["group"], strict=True)
+        found = measures(grades, grid, {str(arm): base[group] for arm, group in named if group in base})
+        slices = slice_table(found, attributes.set_index("article_id").reindex(list(grid.articles)), arms)
+        if len(slices):
+            tables["slices"] = slices
     return tables
 
 
@@ -100,17 +109,20 @@ def quality_tables(
     labels: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """What the answers are worth against the truth: quality, quality_pairs and, where items have labels,
-    quality_labels, confusion, calibration and consistency. Empty where the truth fits no item."""
+    quality_labels, quality_label_pairs, confusion, calibration and consistency. Empty where the
+    truth fits no item."""
     grades = grade(samples, truth, thresholds, labels)
     if not (grades.has_labels or grades.has_scores):
         return {}
     found = stated(samples, grades, thresholds)
     tables = {
         "quality": quality_table(grades, found, arms),
-        "quality_pairs": quality_pair_table(grades, pairs),
+        "quality_pairs": quality_pair_table(grades, pairs, found),
     }
     if grades.has_labels:
         tables["quality_labels"] = label_table(grades, arms)
+        if pairs:
+            tables["quality_label_pairs"] = label_pair_table(grades, pairs)
         tables["confusion"] = confusion_table(grades, arms)
         tables["consistency"] = pass_table(grades, arms)
         tables["calibration"] = calibration_table(found, arms)

@@ -106,6 +106,8 @@ _TITLES = {
     "pass_n": "pass^n",
     "pass_n_of": "n of pass^n",
     "pass_power_k": "pass^k",
+    "n_slices": "Slices tested",
+    "elsewhere": "Mean elsewhere",
     "error_absolute": "Mean absolute error",
     "error_rms": "Root mean square error",
     "bias": "Bias (score minus reference)",

@@ -25,7 +25,7 @@ from bench.analysis.consistency import consistency, pass_table
 from bench.analysis.frames import prepared
 from bench.analysis.grading import GARBAGE, Grades, grade
 from bench.analysis.quality import accuracies, matrix_figures, quality_table
-from bench.analysis.quality_pairs import mcnemar_p, quality_pair_table
+from bench.analysis.quality_pairs import label_pair_table, mcnemar_p, quality_pair_table
 from bench.analysis.score_error import score_errors
 from bench.analysis.tables import build_tables
 from tests.analysis.builders import arm_rows, sample_rows
@@ -255,6 +255,67 @@ def test_flips_and_the_paired_difference_of_a_hand_worked_example():
     assert row["mcnemar_p"] == 1
     sd = np.std([0, -0.5, -1, 1], ddof=1)
     assert row["ci_low"] == pytest.approx(-0.125 - 3.182446 * sd / 2, rel=1e-6)
+
+
+def test_further_paired_differences_of_a_hand_worked_example():
+    of_a = [["good", "good"], ["good", "?"], ["bad", "?"], ["good", "good"]]
+    of_b = [["good", "good"], ["good", "good"], ["good", "bad"], ["good", "bad"]]
+    samples = pd.concat(
+        [frame("a", of_a, confidence=0.9), frame("b", of_b, confidence=0.6)], ignore_index=True
+    )
+    typed = prepared(samples, ARMS)
+    grades = grade(typed, truths(["good"] * 4, [0.5, 0.0, 0.0, -0.5]), None, LABELS)
+    found = stated(typed, grades, None)
+    row = quality_pair_table(grades, [Comparison("quantization", "a", "b", "")], found).iloc[0]
+    assert row["garbage_difference"] == pytest.approx((0.5 + 0.5) / 4)
+    assert row["always_right_difference"] == pytest.approx((1 + 0 + 0 + 1) / 4 - (1 + 1 + 0 + 0) / 4)
+    assert row["pass_n_difference"] == pytest.approx(0.0)
+    # garbage states no confidence that counts: the items' means are over the other answers
+    brier_a = (0.01 + 0.01 + 0.81 + 0.01) / 4
+    brier_b = (0.16 + 0.16 + (0.16 + 0.36) / 2 + (0.16 + 0.36) / 2) / 4
+    assert row["brier_difference"] == pytest.approx(brier_a - brier_b)
+    assert row["brier_ci_low"] < row["brier_difference"] < row["brier_ci_high"]
+    assert row["bias_difference"] == pytest.approx(0.0)
+
+
+def test_labels_are_compared_one_by_one():
+    of_a = [["good"], ["bad"], ["bad"], ["bad"]]
+    of_b = [["good"], ["good"], ["bad"], ["good"]]
+    grades = graded(of_a, of_b, ["good", "good", "bad", "bad"])
+    table = label_pair_table(grades, [Comparison("quantization", "a", "b", "")]).set_index("label")
+    assert table.loc["good", "recall_difference"] == pytest.approx(1 / 2 - 1)
+    assert table.loc["good", "precision_difference"] == pytest.approx(1 - 2 / 3)
+    assert table.loc["bad", "f1_difference"] == pytest.approx(2 * 2 / (2 + 3) - 2 * 1 / (2 + 1))
+    assert table["recall_ci_low"].min() >= -1
+    assert table.loc["fair"].filter(like="difference").isna().all()
+    assert table["n_items"].to_dict() == {"bad": 2, "fair": 0, "good": 2}
+
+
+def test_garbage_stands_among_the_labels_with_the_share_of_answers_it_has():
+    grades = graded([["good", "?"], ["?", "?"]], [["good"]] * 2, ["good", "good"])
+    table = label_table(grades, ARMS)
+    mine = table[(table["arm"] == "a") & (table["label"] == GARBAGE)].iloc[0]
+    assert mine["answered_share"] == pytest.approx(0.75)
+    assert mine["n_items"] == 0
+    assert np.isnan(mine["precision"])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_bins_of_the_reliability_plot_are_scikit_learns(seed):
+    from sklearn.calibration import calibration_curve
+
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0, 1, 80)
+    answers = [["good"] if rng.random() < c else ["bad"] for c in confidence]
+    samples = frame("a", answers)
+    samples["confidence"] = confidence
+    typed = prepared(samples, ARMS)
+    found = stated(typed, grade(typed, truths(["good"] * 80), None, LABELS), None)
+    table = calibration_table(found, ARMS)
+    mine = table[(table["arm"] == "a") & (table["n_answers"] > 0)]
+    share, mean = calibration_curve([a == ["good"] for a in answers], confidence, n_bins=10)
+    np.testing.assert_allclose(mine["share_right"], share)
+    np.testing.assert_allclose(mine["mean_confidence"], mean)
 
 
 def test_mcnemar_is_the_exact_binomial_test():

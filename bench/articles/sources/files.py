@@ -2,9 +2,9 @@
 
 In: `articles.path`. Out: leads: whole articles of .jsonl, .csv and .txt, saved pages of .html (also .gz), in
 the order of the file or of the names. CSV needs a column `text`; `title`, `url`, `published_at`, `label`,
-`reference_score`, `name`, `ticker` and `parts.NAME` are read where there are any. A table with other columns
-needs `articles.columns`, which says where each of these is found; the rest is then left alone. It fetches
-nothing.
+`reference_score`, `name`, `ticker`, `parts.NAME` and `groups.NAME` are read where there are any. A table with
+other columns needs `articles.columns`, which says where each of these is found; the rest is then left alone.
+It fetches nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.records import Article, Entity
 _PAGES = (".html", ".htm", ".xhtml", ".html.gz", ".htm.gz")
 _TEXTS = (".txt",)
 _ARTICLE_COLUMNS = ("title", "url", "published_at", "label", "reference_score")
-_PART = "parts."
+_PART, _GROUP = "parts.", "groups."
 _COLUMNS = frozenset({"id", "text", "name", "ticker", "source", "fetched_at", *_ARTICLE_COLUMNS})
 
 
@@ -108,8 +108,8 @@ def _plain_columns(header: list[str], path: Path) -> dict[str, int]:
         )
     if unknown := [c for c in columns if not _is_known(c)]:
         raise ConfigError(
-            f"{path}:1: unknown column {unknown[0]!a}; known: {', '.join(sorted(_COLUMNS))}, parts.NAME; "
-            "with `articles.columns` the others are left alone"
+            f"{path}:1: unknown column {unknown[0]!a}; known: {', '.join(sorted(_COLUMNS))}, parts.NAME, "
+            "groups.NAME; with `articles.columns` the others are left alone"
         )
     return {name: place for place, name in enumerate(columns)}
 
@@ -119,7 +119,7 @@ def _named_columns(header: list[str], wanted: Mapping[str, str], path: Path) -> 
     if "text" not in wanted or not all(map(_is_known, wanted)):
         raise ConfigError(
             f"articles.columns: names the column of `text`, and of any of {', '.join(sorted(_COLUMNS))}, "
-            f"parts.NAME; found {', '.join(map(ascii, wanted))}"
+            f"parts.NAME, groups.NAME; found {', '.join(map(ascii, wanted))}"
         )
     missing = [column for column in wanted.values() if header.count(column) != 1]
     if missing:
@@ -130,7 +130,8 @@ def _named_columns(header: list[str], wanted: Mapping[str, str], path: Path) -> 
 
 
 def _is_known(name: str) -> bool:
-    return name in _COLUMNS or (name.startswith(_PART) and len(name) > len(_PART))
+    kind, point, rest = name.partition(".")
+    return name in _COLUMNS or (f"{kind}{point}" in {_PART, _GROUP} and bool(rest))
 
 
 def _row(row: dict[str, str], where: str) -> Lead | Failed:
@@ -139,14 +140,18 @@ def _row(row: dict[str, str], where: str) -> Lead | Failed:
         return Failed(where, "empty", "there is no text in it")
     name, ticker = (row.get(key, "").strip() for key in ("name", "ticker"))
     entity = Entity(name=name or ticker, ticker=ticker or None) if name or ticker else None
-    parts = {c.removeprefix(_PART): cell for c, cell in row.items() if c.startswith(_PART) and cell.strip()}
+    parts, groups = (_named(row, prefix) for prefix in (_PART, _GROUP))
     fields = {c: row[c] for c in _ARTICLE_COLUMNS if row.get(c, "").strip()}
     identity = Article.make_id(text, entity, parts)
     try:
-        article = Article.model_validate(
-            {**fields, "id": identity, "text": text, "source": "files", "entity": entity, "parts": parts}
-        )
+        given = {"source": "files", "entity": entity, "parts": parts, "groups": groups}
+        article = Article.model_validate({**fields, **given, "id": identity, "text": text})
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     return Lead(where=where, article=article)
+
+
+def _named(row: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The cells of the columns that begin with `prefix`, by the rest of their names; no blank ones."""
+    return {c.removeprefix(prefix): cell for c, cell in row.items() if c.startswith(prefix) and cell.strip()}

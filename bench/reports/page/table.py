@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.quality_sentences import quality_sentences
+from bench.analysis.slice_sentences import slice_sentences
 from bench.reports import ReportInput
 from bench.reports.decision import (
     OWN,
@@ -76,6 +77,7 @@ def head(data: ReportInput) -> str:
         for verdict, arms in found.others
     ]
     right = quality_sentences(data.table("quality"), data.table("quality_pairs"))
+    right += slice_sentences(data.table("slices"))
     title = element("h2", "Which arm may I ship?", id="answer-title")
     summary = element("p", found.summary, class_="summary")
     listed = enclosed("ol", "".join(items)) if items else ""

@@ -40,6 +40,14 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
         "A minus B, paired by item; right to wrong and wrong to right go from B to A",
         first=PAIR, last=("note",),
     )  # fmt: skip
-    write_table_below(
+    where = write_table_below(
         sheet, data, data.table("quality_labels"), where, "Label by label", first=("arm", "label"), last=last
+    )
+    write_table_below(
+        sheet,
+        data,
+        data.table("quality_label_pairs"),
+        where,
+        "Label by label, A minus B",
+        first=(*PAIR, "label"),
     )
