@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from bench import store
-from bench.reading import arm_frame, read_samples, repeated_share
+from bench.reading import arm_frame, attribute_frame, read_samples, repeated_share
 from bench.records import ArmRecord, LoadedModel, TokenSpeed
-from tests.builders import SCHEMA, manifest, spec
+from tests.builders import SCHEMA, article, manifest, spec
 from tests.test_report import ARTICLES, SPECS, TASK, answers, report, write_run
 
 
@@ -18,6 +18,16 @@ def test_several_processes_read_the_same_as_one():
     one, two = read_samples(run, SCHEMA, n_workers=1), read_samples(run, SCHEMA, n_workers=2)
     pd.testing.assert_frame_equal(one.samples, two.samples)
     assert (one.valid, one.invalid) == (two.valid, two.invalid)
+
+
+def test_attributes_are_what_articles_can_be_told_apart_by():
+    one = article("Up.", label="positive", groups={"agreement": "all", "label": "x"})
+    two = article("Down.").model_copy(update={"entity": None, "text": ""})
+    frame = attribute_frame([one, two])
+    known = ["article_id", "source", "company", "label", "n_chars", "agreement", "label (group)"]
+    assert list(frame.columns) == known
+    assert frame.iloc[0].tolist() == [one.id, "test", "Examplecorp", "positive", 3.0, "all", "x"]
+    assert frame.iloc[1][known[2:]].isna().all()
 
 
 def write_latency(folder: Path, seconds: float) -> None:

@@ -76,6 +76,28 @@ def test_the_computed_id_depends_on_the_entity(tmp_path):
     assert found[0].id != found[1].id
 
 
+def test_groups_are_read_and_leave_the_id_as_it_is(tmp_path):
+    path = write(tmp_path / "a.jsonl", line(groups={"agreement": "all"}))
+    table = tmp_path / "a.csv"
+    table.write_text(f"text,groups.agreement,groups.desk\n{TEXT},all,\n", encoding="utf-8")
+    (of_lines,) = articles.load(path)
+    (of_table,) = articles.load(ArticlesConfig(source="files", path=str(table)))
+    assert of_lines.groups == of_table.groups == {"agreement": "all"}
+    assert of_lines.id == of_table.id == Article.make_id(TEXT, None)
+
+
+def test_the_phrase_bank_says_how_many_agreed_on_each_sentence(tmp_path):
+    one, two, three = "One rose .@positive", "Two fell .@negative", "Three met .@neutral"
+    (tmp_path / "Sentences_50Agree.txt").write_text("\n".join([one, two, three]))
+    (tmp_path / "Sentences_75Agree.txt").write_text("\n".join([one, two]))
+    (tmp_path / "Sentences_AllAgree.txt").write_text(two)
+    found = articles.load(ArticlesConfig(source="phrasebank", path=str(tmp_path / "Sentences_50Agree.txt")))
+    assert [a.groups.get("agreement") for a in found] == ["75 % or more", "all", "50 % or more"]
+    (tmp_path / "mine.txt").write_text(one)
+    (alone,) = articles.load(ArticlesConfig(source="phrasebank", path=str(tmp_path / "mine.txt")))
+    assert alone.groups == {}
+
+
 def test_articles_come_back_as_they_were_written(tmp_path):
     path = tmp_path / "new" / "frozen.jsonl"
     articles.write_jsonl(path, articles.load("sample"))

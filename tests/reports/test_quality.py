@@ -11,12 +11,15 @@ import pytest
 from bench.analysis.comparisons import make_comparisons
 from bench.analysis.frames import prepared
 from bench.analysis.quality_sentences import quality_sentences
+from bench.analysis.slice_sentences import slice_sentences
+from bench.analysis.slices import Measure, slice_table
 from bench.analysis.tables import quality_tables
 from bench.records import GateAnswer
 from bench.reports.decision import OWN, decisions, question_titles
 from bench.reports.excel import workbook_bytes
 from bench.reports.heatmap import confusion_picture, heatmap_pngs
 from bench.reports.page import page_html
+from bench.reports.page.markup import escaped
 from bench.reports.reliability import reliability_png
 from tests.analysis.builders import arm_rows, sample_rows
 from tests.reports.synthetic import report_input
@@ -167,6 +170,20 @@ def test_the_page_says_how_often_arms_are_right_beside_the_verdict(data):
     head = page_html(judged(data)).partition("</section>")[0]
     for sentence in quality_sentences(data.table("quality"), data.table("quality_pairs")):
         assert sentence in head
+
+
+def test_the_sheet_of_slices_has_the_worst_first_and_the_page_its_sentence(data):
+    names = ["source", "company", "label"]
+    attributes = pd.DataFrame({name: [f"{name} {i % 2}" for i in range(9)] for name in names})
+    arms = data.table("quality")
+    values = np.tile([0.0, 1.0, 0.2, 1.0, 0.1, 1.0, 0.0, 1.0, 0.3], (len(arms), 1))
+    slices = slice_table([Measure("accuracy", values, (0.0, 1.0), True)], attributes.iloc[:9], arms)
+    shown = dataclasses.replace(data, tables={**data.tables, "slices": slices})
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(shown)))["Slices"]
+    assert column_below(sheet, "Slice")[: len(slices)] == slices["slice"].tolist()
+    (sentence,) = slice_sentences(slices)
+    assert sentence in [sheet.cell(row, 1).value for row in range(1, 5)]
+    assert escaped(sentence) in page_html(judged(shown)).partition("</section>")[0]
 
 
 def test_hostile_labels_stay_text(data):
