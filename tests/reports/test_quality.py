@@ -174,10 +174,10 @@ def test_the_page_says_how_often_arms_are_right_beside_the_verdict(data):
 
 def test_the_sheet_of_slices_has_the_worst_first_and_the_page_its_sentence(data):
     names = ["source", "company", "label"]
-    attributes = pd.DataFrame({name: [f"{name} {i % 2}" for i in range(9)] for name in names})
+    attributes = pd.DataFrame({name: [f"{name} {i % 2}" for i in range(12)] for name in names})
     arms = data.table("quality")
-    values = np.tile([0.0, 1.0, 0.2, 1.0, 0.1, 1.0, 0.0, 1.0, 0.3], (len(arms), 1))
-    slices = slice_table([Measure("accuracy", values, (0.0, 1.0), True)], attributes.iloc[:9], arms)
+    values = np.tile([0.0, 1.0, 0.2, 1.0, 0.1, 1.0], (len(arms), 2))
+    slices = slice_table([Measure("accuracy", values, (0.0, 1.0), True)], attributes, arms)
     shown = dataclasses.replace(data, tables={**data.tables, "slices": slices})
     sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(shown)))["Slices"]
     assert column_below(sheet, "Slice")[: len(slices)] == slices["slice"].tolist()
