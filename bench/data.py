@@ -7,6 +7,7 @@ valid by the task's schema. Evaluation sets are read as a run reads them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bench.datasets.card import Card
 from bench.datasets.folder import ROOT, read_card
 from bench.datasets.formats import Example, Render, Turn
 from bench.datasets.readers import rows
-from bench.datasets.recipe import Recipe, Source, load_recipe
+from bench.datasets.recipe import NAME, Recipe, Source, load_recipe
 from bench.datasets.row import Row
 from bench.datasets.steps import Evaluation
 from bench.errors import ConfigError, UsageError
@@ -121,6 +122,8 @@ def _value(row: Row, name: str, schema: AnswerSchema) -> str | float | None:
 
 def resplit(source: Path, name: str, options: split.Options, seed: int, out: Path = ROOT) -> Card:
     """Divide the rows of a built data set anew, under another name; its formats stay."""
+    if not re.fullmatch(NAME, name):
+        raise UsageError(f"--as {name!a}: a name is letters, digits, `.`, `_` and `-`")
     earlier = read_card(source)
     if (out / name).resolve() == source.resolve():
         raise UsageError(f"{source} would take its own place; choose another name with --as")
