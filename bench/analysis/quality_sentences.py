@@ -63,9 +63,9 @@ def _of_pair(row: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:z.1f} %"
 
 
 def _span(row: Mapping[str, Any], name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return "" if math.isnan(low) or math.isnan(high) else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return "" if math.isnan(low) or math.isnan(high) else f" ({100 * low:z.1f} to {100 * high:z.1f})"

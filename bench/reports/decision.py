@@ -158,7 +158,7 @@ def in_words(shown: Shown) -> str:
 
 def percent(value: float) -> str:
     """A share in per cent, with a true minus sign and a space that no line breaks at."""
-    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%".replace("-", "−")
+    return f"{100 * value:z.1f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
 def decimal(value: float) -> str:

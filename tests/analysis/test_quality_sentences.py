@@ -52,3 +52,10 @@ def test_without_labels_the_error_of_the_score_is_said():
         "t against b: mean error of the score +0.020 (+0.010 to +0.030)."
     ]
     assert quality_sentences(NONE, pair(accuracy_difference=NAN)) == []
+
+
+def test_nothing_right_is_not_said_to_be_less_than_nothing():
+    (said,) = quality_sentences(
+        quality([-1e-17], accuracy_bounded_low=-1e-17), NONE.reindex(columns=["kind"])
+    )
+    assert "q0 0.0 % (0.0 to 90.0)" in said
