@@ -29,15 +29,21 @@ def slice_sentences(slices: pd.DataFrame) -> list[str]:
     if not worse:
         dimensions = ", ".join(dict.fromkeys(str(row["dimension"]) for row in tested))
         most = max(row["n_slices"] for row in tested)
+        lower = sorted(filter(_is_worse, tested), key=_worst_first)
         return [
             f"No slice of the articles (by {dimensions}) is worse than the others beyond chance, with Holm's "
-            f"correction over up to {most} slices of an arm; see slices.csv."
+            f"correction over up to {most} slices of an arm"
+            + (f"; the least likely by chance: {_said(lower[0])}." if lower else ".")
         ]
-    # as the table has it: by measure in the order of WORDS, then by how unlikely it is
-    worse.sort(key=lambda row: (list(WORDS).index(row["measure"]), row["p_holm"]))
+    worse.sort(key=_worst_first)
     more = len(worse) - MOST_NAMED
     rest = f"; and {more} more in slices.csv" if more > 0 else ""
     return [f"Worse than elsewhere: {'; '.join(map(_said, worse[:MOST_NAMED]))}{rest}."]
+
+
+def _worst_first(row: dict[str, Any]) -> tuple[int, float, float]:
+    """By measure in the order of WORDS, then by how unlikely it is."""
+    return list(WORDS).index(row["measure"]), row["p_holm"], row["p_value"]
 
 
 def _is_worse(row: dict[str, Any]) -> bool:

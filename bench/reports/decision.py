@@ -168,7 +168,9 @@ def decimal(value: float) -> str:
 
 
 def _judged(gate: GateArm, figures: Mapping[str, Any]) -> Decision:
-    questions = {name: _from_gate(answer) for name, answer in gate.questions.items()}
+    # most arms have no base model: that is nothing to report of them
+    asked = {name: a for name, a in gate.questions.items() if a.applies or name != "fine_tuning"}
+    questions = {name: _from_gate(answer) for name, answer in asked.items()}
     if gate.baseline is None:  # what can be asked of it alone is its own figure, but for its base model
         floors = {
             name: one._replace(limit="floor") for name, one in questions.items() if name != "fine_tuning"

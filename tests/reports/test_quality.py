@@ -113,6 +113,25 @@ def test_a_baselines_own_figure_is_held_to_a_floor_and_a_candidates_drop_to_a_ma
     assert "floor 2.0" in said["= baseline"]
 
 
+def test_the_base_model_is_a_column_only_where_a_fine_tuned_arm_has_one(data):
+    plain = judged(data)
+    assert "fine_tuning" not in question_titles(plain)
+    assert plain.gate is not None
+    base = GateAnswer(verdict="not_testable", reason="no base model", applies=False)
+    tuned = base.model_copy(update={"applies": True, "estimate": 0.1, "verdict": "fail"})
+    arms = tuple(
+        arm.model_copy(update={"questions": {**arm.questions, "fine_tuning": tuned if place else base}})
+        for place, arm in enumerate(plain.gate.arms)
+    )
+    held = dataclasses.replace(plain, gate=plain.gate.model_copy(update={"arms": arms}))
+    assert question_titles(held)["fine_tuning"] == "Drop against its base model"
+    shown = {row.arm: row.questions.get("fine_tuning") for row in decisions(held)}
+    assert shown[arms[0].arm] is None
+    found = shown[arms[1].arm]
+    assert found is not None
+    assert (found.verdict, found.estimate, found.limit) == ("fail", 0.1, "margin")
+
+
 def test_sheets_of_quality_show_every_arm_and_each_labels_matrix(data, workbook):
     arms = [record.arm for record in data.manifest.arms]
     assert column_below(workbook["Quality"], "Accuracy")[: len(arms)] == pytest.approx(
@@ -181,6 +200,7 @@ def test_the_sheet_of_slices_has_the_worst_first_and_the_page_its_sentence(data)
     shown = dataclasses.replace(data, tables={**data.tables, "slices": slices})
     sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(shown)))["Slices"]
     assert column_below(sheet, "Slice")[: len(slices)] == slices["slice"].tolist()
+    assert column_below(sheet, "Mean, 95 % low")[0] == pytest.approx(slices["ci_low"][0])
     (sentence,) = slice_sentences(slices)
     assert sentence in [sheet.cell(row, 1).value for row in range(1, 5)]
     assert escaped(sentence) in page_html(judged(shown)).partition("</section>")[0]

@@ -6,12 +6,13 @@ single value is left out and named in a note, so that nothing seems to be forgot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.reports import ReportInput
+from bench.reports.columns import Column
 from bench.reports.layout import STRONG_FONT, TableRange, colour_columns, heading, put, write_frame
 from bench.reports.scale import score_limits
 
@@ -57,6 +58,7 @@ def write_table_below(
     first: Sequence[str] = (),
     last: Sequence[str] = (),
     wanted: Wanted | None = None,
+    columns: Mapping[str, Column] | None = None,
 ) -> TableRange:
     """Write a second table below the first, whose frozen header and filter stay; nothing if it is empty.
 
@@ -72,7 +74,7 @@ def write_table_below(
     kept = (sheet.freeze_panes, sheet.auto_filter.ref)
     row = above.last + 3
     put(sheet, row, 1, title).font = STRONG_FONT
-    where = write_frame(sheet, frame, row + 1)
+    where = write_frame(sheet, frame, row + 1, columns=columns)
     sheet.freeze_panes, sheet.auto_filter.ref = kept
     sheet.print_title_rows = None  # on a later page it would stand above the wrong table
     colour_columns(sheet, frame, where, score_limits(data.manifest))

@@ -3,6 +3,7 @@
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bench.reports import ReportInput
+from bench.reports.columns import SHARE, Column
 from bench.reports.sheets._table import IDENTITY, is_calibration, write_table_below, write_table_sheet
 
 TITLE = "Calibration"
@@ -13,6 +14,9 @@ _NOTES = (
     "Overconfidence: confidence minus share right.",
     "Bounds are 95 % over items. Only valid answers that state a confidence are in it.",
 )
+
+
+_BOUNDS = {"ci_low": Column("pass^k, 95 % low", SHARE), "ci_high": Column("pass^k, 95 % high", SHARE)}
 
 
 def applies(data: ReportInput) -> bool:
@@ -34,4 +38,5 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     write_table_below(
         sheet, data, data.table("consistency"), where,
         "pass^k: the chance that k answers to an item are all right", first=("arm",), last=IDENTITY,
+        columns=_BOUNDS,
     )  # fmt: skip
