@@ -232,7 +232,6 @@ def numbers(
     """Costs of every arm, and what a next run would need, as in `arms.csv` and `pairs.csv`."""
     import numpy as np
 
-    from bench.analysis import rows
     from bench.analysis.arms import arm_table
     from bench.analysis.latency import latency_ratio
     from bench.analysis.pairs import planning
@@ -243,7 +242,7 @@ def numbers(
     pairs = [(arm, base) for arm, base in compared.items() if base is not None and arm != base]
     a, b = (np.array([data.grid.row(pair[side]) for pair in pairs], dtype=np.int64) for side in (0, 1))
     grid = data.grid
-    n_common = rows.count(grid.score_mean[a] - grid.score_mean[b])
+    n_common = ((grid.n_valid[a] > 0) & (grid.n_valid[b] > 0)).sum(axis=1)  # a task may have no score
     ratios = latency_ratio(grid.log_duration_mean[a], grid.log_duration_mean[b])["latency_ratio"]
     plans = planning(grid, a, b, margins.mean * data.scale).to_dict("records")
     result: dict[str, dict[str, Any]] = {arm: dict(values) for arm, values in made.items()}

@@ -128,7 +128,7 @@ def make_report(
         sentences=(
             *quality_sentences(data.table("quality"), data.table("quality_pairs")),
             *slice_sentences(data.table("slices")),
-            *group_sentences(tables["pairs"], arms, baseline),
+            *(group_sentences(tables["pairs"], arms, baseline) if schema.score is not None else ()),
         ),
         notes=(*left_out, *_notes(manifest, tables, arms, baseline)),
     )

@@ -15,7 +15,17 @@ from bench.config import Config, GateConfig
 from bench.errors import StorageError, UsageError
 from bench.gate_reading import read_gate
 from bench.reading import arm_frame, read_samples
-from bench.records import Article, Completion, LoadedModel, ModelSpec, Outcome, Sample, Verdict
+from bench.records import (
+    AnswerField,
+    AnswerSchema,
+    Article,
+    Completion,
+    LoadedModel,
+    ModelSpec,
+    Outcome,
+    Sample,
+    Verdict,
+)
 from bench.report import ReportResult, make_report
 from tests.builders import SCHEMA, article, manifest, sample, spec
 
@@ -233,6 +243,21 @@ def test_every_group_gets_one_sentence_with_its_difference():
     right, score = report(write_run()).sentences
     assert right.startswith("tiny/base@fake, right answers over 2 items: q8_0 100.0 %")
     assert score.startswith("tiny/base@fake, mean score against fp16: q8_0 ")
+
+
+def test_a_task_of_bare_labels_is_reported_and_judged_without_a_word_about_scores():
+    field = AnswerField(name="label", type="text", choices=("positive", "negative"))
+    answer = AnswerSchema(form="label", fields=(field,), label="label")
+    task = {**TASK, "answer": answer.model_dump(mode="json")}
+    with store.create_run(Path("sentiments"), manifest(SPECS, ARTICLES, task=task), ARTICLES) as writer:
+        for one in SPECS:
+            for item in ARTICLES:
+                verdict = Verdict(outcome=Outcome.VALID, answer={"label": "positive"})
+                writer.append(sample(one.arm, prompt_id=item.id, article_id=item.id, verdict=verdict))
+    result = report(Path("sentiments/r"))
+    assert [text for text in result.sentences if "score" in text] == []
+    assert "q8_0 50.0 %" in result.sentences[0]
+    assert {arm.n_articles for arm in result.gate.arms if arm.baseline} == {2}
 
 
 def test_a_group_without_baseline_is_said():
