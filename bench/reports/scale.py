@@ -73,3 +73,9 @@ def _group(spec: ModelSpec) -> tuple[str, ...]:
         *style,
         *(() if spec.output == "free" else (spec.output,)),
     )
+
+
+def has_score(manifest: Manifest) -> bool:
+    """Whether the task asks for a score at all; a task of bare labels does not."""
+    answer = manifest.task.get("answer")
+    return answer is None or answer.get("score") is not None

@@ -206,6 +206,18 @@ def test_the_sheet_of_slices_has_the_worst_first_and_the_page_its_sentence(data)
     assert escaped(sentence) in page_html(judged(shown)).partition("</section>")[0]
 
 
+def test_a_task_without_a_score_is_said_to_have_none(data):
+    answer = {**data.manifest.task["answer"], "score": None}
+    bare = data.manifest.model_copy(update={"task": {**data.manifest.task, "answer": answer}})
+    head = page_html(dataclasses.replace(judged(data), manifest=bare)).partition("</header>")[0]
+    assert "score -1 to 1" not in head
+    assert "score -1 to 1" in page_html(judged(data)).partition("</header>")[0]
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook_bytes(dataclasses.replace(data, manifest=bare))))[
+        "Decision"
+    ]
+    assert not any("The score goes" in str(sheet.cell(row, 1).value) for row in range(1, 9))
+
+
 def test_hostile_labels_stay_text(data):
     evil = '=HYPERLINK("x")</script><b>$\x07'
     tables = {

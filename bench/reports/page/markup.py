@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from bench.reports import ReportInput
 from bench.reports.decision import NOT_READ, looked
-from bench.reports.scale import score_limits
+from bench.reports.scale import has_score, score_limits
 from bench.reports.text import visible
 
 
@@ -42,7 +42,8 @@ def facts(data: ReportInput) -> str:
     count = (
         f"{len(manifest.article_ids)} articles, {len(manifest.arms)} arms, {manifest.iterations} answers each"
     )
-    task = f"task {manifest.task.get('name', 'unknown')}, score {low:g} to {high:g}"
+    task = f"task {manifest.task.get('name', 'unknown')}"
+    task += f", score {low:g} to {high:g}" if has_score(manifest) else ""
     return element("p", f"{count}; {task}; {manifest.started_at:%Y-%m-%d}; {manifest.status}.")
 
 

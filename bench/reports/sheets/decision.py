@@ -29,7 +29,7 @@ from bench.reports.decision import (
 )
 from bench.reports.headline import about, headline
 from bench.reports.layout import STRONG_FONT, TableRange, heading, put, write_frame
-from bench.reports.scale import score_limits
+from bench.reports.scale import has_score, score_limits
 
 TITLE = "Decision"
 ORDER = 10
@@ -99,8 +99,8 @@ def _notes(data: ReportInput) -> list[str]:
     notes = [
         f"Task {manifest.task.get('name', 'unknown')}; {len(manifest.article_ids)} articles, "
         f"{manifest.iterations} answers each; made {manifest.started_at:%Y-%m-%d}; status {manifest.status}.",
-        f"The score goes from {low:g} to {high:g}. The article is the unit: all bounds are over articles. "
-        "– is undefined.",
+        (f"The score goes from {low:g} to {high:g}. " if has_score(manifest) else "")
+        + "The article is the unit: all bounds are over articles. – is undefined.",
     ]
     notes += quality_sentences(data.table("quality"), data.table("quality_pairs"))
     notes += _reading(data)
