@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench import articles as article_room
+from bench.articles import Found
 from bench.config import ArticlesConfig
 from bench.errors import ConfigError
 from bench.records import Article
@@ -20,19 +21,24 @@ SAMPLE = "sample"
 
 def load(task: Task, settings: ArticlesConfig) -> tuple[Article, ...]:
     """The articles of a run; ConfigError for one that the task cannot ask about or has no such label for."""
+    return find(task, settings).articles
+
+
+def find(task: Task, settings: ArticlesConfig) -> Found:
+    """What `load` gives, and how many texts of the source were left out, by reason."""
     if _come_with_task(task, settings):
         _refuse_unused(task, settings)
-        found = task.articles()[: settings.limit]
+        found = Found(task.articles()[: settings.limit])
     else:
-        found = article_room.load(settings)
-    mapped = tuple(_with_mapped_label(article, settings) for article in found)
+        found = article_room.find(settings)
+    mapped = tuple(_with_mapped_label(article, settings) for article in found.articles)
     if settings.source == SAMPLE and not task.items and not _fit(task, mapped):
         raise ConfigError(
             f"task {task.name}: it brings no `items`, and the bundled news articles do not fit it; add "
             "items, or say in the config's `articles:` what it is asked about"
         )
     task.check_articles(mapped)
-    return mapped
+    return found._replace(articles=mapped)
 
 
 def stand_ins(task: Task) -> tuple[Article, ...]:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from bench import backends, conditions, items, provenance, store, tasks
@@ -52,6 +53,8 @@ class Plan(NamedTuple):
     """Repeats per arm and article: 1 at temperature 0 unless greedy repeats are asked for."""
     width: int | None
     """Answers decoded together, the same for every arm; None until the run chooses it."""
+    left_out: Mapping[str, int] = MappingProxyType({})
+    """Texts of the source that no arm is asked about, by reason."""
 
     @property
     def n_samples(self) -> int:
@@ -99,16 +102,17 @@ def plan(config: Config) -> Plan:
         raise ConfigError(f"sampling.stop_on_json: the task {task.name} is not answered in JSON; remove it")
     for spec in config.arms():
         backends.check_schema(spec, task.answer)
-    articles = items.load(task, config.articles)
+    found = items.find(task, config.articles)
     sampling = config.sampling
     greedy_once = sampling.temperature == 0 and not sampling.allow_greedy_repeats
     result = Plan(
         config,
         task,
-        articles,
+        found.articles,
         _checked_arms(config),
         1 if greedy_once else config.iterations,
         width=None if config.width == "auto" else config.width,
+        left_out=found.left_out,
     )
     _refuse_equal_prompts(result)
     return result
@@ -154,12 +158,15 @@ def new_manifest(plan: Plan, run_id: str) -> Manifest:
     """The manifest of a run that starts now."""
     now = datetime.now(UTC)
     task = plan.task.model_dump(mode="json", include={"name", "version", "answer", "labels"})
+    source = items.identity(plan.task, plan.config.articles)
+    if plan.left_out:
+        source["left_out"] = dict(plan.left_out)
     return Manifest(
         run_id=run_id,
         bench_version=str(provenance.package_version("bench")),
         config=plan.config.model_dump(mode="json"),
         task={**task, "digest": plan.task.digest},
-        provenance={**provenance.collect(), "articles": items.identity(plan.task, plan.config.articles)},
+        provenance={**provenance.collect(), "articles": source},
         article_ids=tuple(article.id for article in plan.articles),
         iterations=plan.iterations,
         arms=tuple(_arm_record(plan, spec) for spec in plan.arms),

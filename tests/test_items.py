@@ -129,3 +129,13 @@ def test_the_phrase_bank_is_read_in_its_own_encoding_with_label_and_level():
 def test_a_line_that_is_not_a_labelled_sentence_is_named(line):
     with pytest.raises(ConfigError, match=r"Sentences_AllAgree\.txt:2: not `sentence@label`"):
         items.load(tasks.load("phrasebank"), phrasebank(b"Fine .@neutral\n" + line + b"\n"))
+
+
+def test_near_duplicates_are_left_out_and_counted():
+    text = "The company said on Monday that its profit rose by a fifth, to 12 million, as more people paid."
+    rows = (
+        f'"{text}",positive\n"{text} Shares rose.",positive\n"{text} Shares fell.",negative\nOther.,neutral\n'
+    )
+    found = items.find(TWEETS, table("text,label\n" + rows).model_copy(update={"label_map": {}}))
+    assert [a.label for a in found.articles] == ["positive", "neutral"]
+    assert found.left_out == {"duplicate": 1, "duplicate_with_another_label": 1}

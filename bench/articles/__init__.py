@@ -8,8 +8,10 @@ answer; a run keeps its own copy of the articles, so nothing here is read again 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bench import plugins
 from bench.articles import frozen, sources
@@ -18,7 +20,15 @@ from bench.config import ArticlesConfig
 from bench.errors import ConfigError, MissingExtraError, NoArticlesError
 from bench.records import Article
 
-__all__ = ["identity", "load", "names", "read_jsonl", "write_jsonl"]
+__all__ = ["Found", "find", "identity", "load", "names", "read_jsonl", "write_jsonl"]
+
+
+class Found(NamedTuple):
+    """What a source gives to a run."""
+
+    articles: tuple[Article, ...]
+    left_out: Mapping[str, int] = MappingProxyType({})
+    """How many were not taken, by the word that says why; those beyond the limit are not counted."""
 
 
 def load(source: str | ArticlesConfig, limit: int | None = None) -> tuple[Article, ...]:
@@ -30,10 +40,15 @@ def load(source: str | ArticlesConfig, limit: int | None = None) -> tuple[Articl
     if isinstance(source, str) and limit is not None and limit < 1:
         raise NoArticlesError(f"articles: the limit is {limit}; set it to 1 or more, or leave it out for all")
     settings = source if isinstance(source, ArticlesConfig) else ArticlesConfig(source=source, limit=limit)
+    return find(settings).articles
+
+
+def find(settings: ArticlesConfig) -> Found:
+    """What `load` gives, and how many texts were left out on the way, by reason."""
     found = _from(settings)
-    if not found:
+    if not found.articles:
         raise NoArticlesError(f"articles: source {settings.source!r} gave none; choose another source")
-    return found[: settings.limit]
+    return found._replace(articles=found.articles[: settings.limit])
 
 
 def names() -> tuple[str, ...]:
@@ -58,7 +73,7 @@ def _set_name(source: str) -> str:
     return Path(source).name.removesuffix(".jsonl")
 
 
-def _from(settings: ArticlesConfig) -> tuple[Article, ...]:
+def _from(settings: ArticlesConfig) -> Found:
     path = Path(settings.source).expanduser()
     if settings.source in sources.FETCHED:
         raise ConfigError(
@@ -66,9 +81,9 @@ def _from(settings: ArticlesConfig) -> tuple[Article, ...]:
             "`bench articles freeze NAME` and set `source: NAME`"
         )
     if settings.source not in names() and _is_set(settings.source):
-        return frozen.load(_set_name(settings.source))
+        return Found(frozen.load(_set_name(settings.source)))
     if path.suffix.lower() == ".jsonl":
-        return read_jsonl(path)
+        return Found(read_jsonl(path))
     try:
         plugins.locate(sources.ROOM, settings.source)
     except ConfigError as error:
@@ -79,13 +94,13 @@ def _from(settings: ArticlesConfig) -> tuple[Article, ...]:
     return _collected(settings)
 
 
-def _collected(settings: ArticlesConfig) -> tuple[Article, ...]:
+def _collected(settings: ArticlesConfig) -> Found:
     """A local source through the same steps as a fetched one; the bundled articles need none of them."""
     is_as_it_is = not (settings.relevant_only or settings.max_age_days or settings.all_companies)
     if settings.source == "sample" and is_as_it_is:
         from bench.articles.sources import sample
 
-        return tuple(sample.articles())
+        return Found(tuple(sample.articles()))
     try:
         from bench.articles.collect import collect
     except ModuleNotFoundError as error:
@@ -96,4 +111,7 @@ def _collected(settings: ArticlesConfig) -> tuple[Article, ...]:
     if not collection.articles:
         reasons = ", ".join(f"{n} {status}" for status, n in collection.counts.items()) or "it is empty"
         raise NoArticlesError(f"articles: source {settings.source!r} gave none ({reasons})")
-    return collection.articles
+    reasons_of = {
+        status: n for status, n in collection.counts.items() if status not in ("kept", "over_limit")
+    }
+    return Found(collection.articles, reasons_of)

@@ -202,11 +202,19 @@ def _without_repeats(outcomes: list[Outcome]) -> list[Outcome]:
         texts = [a.text for p in places if (a := outcomes[p].article) is not None]
         for place, earlier in zip(places, repeated(texts), strict=True):
             if earlier is not None:
-                first = outcomes[places[earlier]].where
-                result[place] = Outcome(
-                    outcomes[place].where, "duplicate", f"nearly the same text as {first}"
-                )
+                result[place] = _repeat(outcomes[place], outcomes[places[earlier]])
     return result
+
+
+def _repeat(outcome: Outcome, first: Outcome) -> Outcome:
+    """A near-duplicate; one that contradicts the first is told apart, as the data may need mending."""
+    said = f"nearly the same text as {first.where}"
+    labels = [one.article.label for one in (outcome, first) if one.article is not None]
+    if len(set(labels)) > 1:
+        return Outcome(
+            outcome.where, "duplicate_with_another_label", f"{said}, which is labelled {labels[1]}"
+        )
+    return Outcome(outcome.where, "duplicate", said)
 
 
 def _within(limit: int | None, outcomes: list[Outcome]) -> list[Outcome]:

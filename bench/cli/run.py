@@ -72,6 +72,7 @@ def command(
     if dry_run:
         _print_plan(plan, as_json)
         return
+    _print_left_out(plan)
     named = resume or extend
     folder = find_run(RUNS, named) if named else existing_run(run_id) if run_id is not None else None
     name = folder.name if folder else run_id or sweep.new_run_id()
@@ -177,10 +178,12 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     n_cells = len(plan.articles) * len(plan.arms)
     known = [value for value in seconds.values() if value is not None]
     total = sum(known) if len(known) == len(seconds) else None
+    _print_left_out(plan)
     if as_json:
         summary = {
             "arms": [{"arm": arm, "expected_s": value} for arm, value in seconds.items()],
             "n_articles": len(plan.articles),
+            "left_out": dict(plan.left_out),
             "iterations": plan.iterations,
             "n_cells": n_cells,
             "n_samples": plan.n_samples,
@@ -200,6 +203,12 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         typer.echo("expected time: unknown, no earlier run has answers of every model")
     else:
         typer.echo(f"expected time: about {total / 60:.1f} min, from the answers of earlier runs")
+
+
+def _print_left_out(plan: Plan) -> None:
+    if plan.left_out:
+        counts = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in plan.left_out.items())
+        typer.echo(f"texts left out: {counts}", err=True)
 
 
 def _print_result(folder: Path, status: str, n_samples: int, as_json: bool) -> None:

@@ -59,7 +59,7 @@ def test_a_whole_site_is_collected_and_every_page_accounted_for(site, settings):
     site.answers["/feed"] = page(
         feed_xml([site.url(f"/{n}") for n in names]), content_type="application/rss+xml"
     )
-    found = collect(settings("rss", feeds=[site.url("/feed")], fetch={"total_s": 0.5, "max_bytes": 300_000}))
+    found = collect(settings("rss", feeds=[site.url("/feed")], fetch={"total_s": 3.0, "max_bytes": 300_000}))
     assert dict(zip(names, statuses(found), strict=True)) == {
         "good": "kept", "latin": "kept", "moved": "kept", "private": "address", "403": "status", "404": "status",
         "slow": "timeout", "endless": "too_large", "forbidden": "robots", "paywall": "paywall", "wall": "bot_wall",
