@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.analysis import questions
 from bench.analysis.cells import Grid
-from bench.analysis.confusion import FIGURES, interval, resampled, summed
+from bench.analysis.confusion import FIGURES, bounds, extremes, resampled, summed
 from bench.analysis.frames import FloatArray, IntArray
 from bench.analysis.grading import Grades
 from bench.analysis.quality import accuracies
@@ -143,8 +143,8 @@ def coverage(n_runs: int, n_items: int, rng: np.random.Generator) -> dict[str, A
         matrices = answered(rng.choice(labels, n_items, p=LABEL_SHARES), rng, 5)
         draws, whole = resampled(matrices), summed(matrices)
         for name, figure in FIGURES.items():
-            bounds = interval(figure(draws), float(figure(whole)), n_items)
-            held[name] += bounds.low <= float(figure(many)) <= bounds.high
+            span = bounds(figure, extremes(matrices, draws), float(figure(whole)), n_items)
+            held[name] += span.low <= float(figure(many)) <= span.high
         found = accuracies(_graded(matrices)).iloc[0]
         for name, kind in (("accuracy t", "ci"), ("accuracy bounded", "bounded")):
             held[name] += found[f"accuracy_{kind}_low"] <= accuracy <= found[f"accuracy_{kind}_high"]

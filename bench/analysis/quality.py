@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis import rows
 from bench.analysis.bounded import mean_bounds
 from bench.analysis.calibration import Stated, calibration
-from bench.analysis.confusion import FIGURES, SMALLEST, interval, item_matrices, resampled, summed
+from bench.analysis.confusion import FIGURES, bounds, extremes, item_matrices, resampled, summed
 from bench.analysis.consistency import consistency
 from bench.analysis.frames import IDENTITY, FloatArray
 from bench.analysis.grading import Grades
@@ -40,8 +40,8 @@ def accuracies(grades: Grades) -> pd.DataFrame:
 
     Unit: the item. Method, in accuracy_ci_method: `t` over items; `exact_items` (Clopper-Pearson on the
     number of items) where all items are alike, because t has no width there. accuracy_bounded_* are the
-    bounds of `bench.analysis.bounded`, two-sided 95 %, which the gate takes one-sided: they cover 95 to 99 %
-    at 20 and 60 items where t covers as little as 85 % (an accuracy of .95; `benchmarks/quality.py`).
+    bounds of `bench.analysis.bounded`, two-sided 95 %, which the gate takes one-sided: they cover 93 to 99 %
+    at 20 to 300 items where t covers as little as 85 % (an accuracy of .95; `benchmarks/quality.py`).
     Undefined without an item; the intervals also with one. Checked against scikit-learn's `accuracy_score`
     with items as weights.
     """
@@ -91,12 +91,12 @@ def matrix_figures(grades: Grades) -> pd.DataFrame:
     for row in range(len(grades.arms)):
         matrices = item_matrices(grades, row)
         n_items = int((~np.isnan(matrices[:, 0, 0])).sum())
-        whole, draws = summed(matrices), resampled(matrices)
+        whole, found = summed(matrices), extremes(matrices, resampled(matrices))
         line: dict[str, float] = {}
         for name, figure in FIGURES.items():
             value = float(figure(whole))
-            bounds = interval(figure(draws), value, n_items, (SMALLEST.get(name, 0.0), 1.0))
-            line |= {name: value, f"{name}_ci_low": bounds.low, f"{name}_ci_high": bounds.high}
+            span = bounds(figure, found, value, n_items)
+            line |= {name: value, f"{name}_ci_low": span.low, f"{name}_ci_high": span.high}
         made.append(line)
     return pd.DataFrame(made)
 

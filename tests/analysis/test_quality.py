@@ -155,6 +155,21 @@ def test_no_bound_leaves_what_a_figure_can_be():
     assert figures["macro_f1_ci_low"].min() >= 0
 
 
+def test_an_arm_that_is_always_right_may_still_err_on_what_was_not_seen():
+    labels = ["bad"] * 20 + ["good"] * 3
+    row = matrix_figures(graded([[x] for x in labels], [[x] for x in labels], labels)).iloc[0]
+    assert row["balanced_accuracy"] == row["balanced_accuracy_ci_high"] == 1
+    # of three items that are right, the share may well be a half of those not seen; of twenty, hardly
+    assert 0.5 < row["balanced_accuracy_ci_low"] < 0.85
+    assert row["balanced_accuracy_ci_low"] == pytest.approx(_simulated_low(20, 3), abs=0.03)  # 2,000 draws
+
+
+def _simulated_low(*n_of_label):
+    """The lower bound from beta distributions: a share of n items, all right, and one that was not seen."""
+    rng = np.random.default_rng(1)
+    return np.quantile(np.mean([rng.beta(n, 1, 200_000) for n in n_of_label], axis=0), 0.025)
+
+
 def test_what_is_undefined_is_nan_and_not_zero():
     grades = graded([["good"]] * 3, [["!"]] * 3, ["good", "good", "good"])
     made = matrix_figures(grades)
