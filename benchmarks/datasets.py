@@ -6,7 +6,7 @@ In: nothing; it writes rows of invented words, with the frequencies of a languag
 in ten stands there twice, one in ten again with a word changed, one in a hundred with another label. Out:
 seconds and peak memory of the build, the rows each step left, and how many seconds a fixed loop of Python
 takes on this machine at this time, so that figures of different machines can be compared. Exit code 1 if
-it takes more than 10 minutes or 2 GiB, or if a duplicate that was put in is still there.
+it takes more than 10 minutes or 2 GiB, or if a near-duplicate that was put in is still there.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import resource
 import sys
 import tempfile
 import time
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 LIMIT_S, LIMIT_BYTES = 600, 2 * 2**30
+THRESHOLD = 0.8
 RECIPE = """\
 name: million
 task: financial_news
@@ -33,7 +34,7 @@ steps:
   - step: normalise
   - {{step: conflicts, by: words, rule: drop}}
   - {{step: deduplicate, by: words}}
-  - {{step: near_duplicates, threshold: 0.8}}
+  - {{step: near_duplicates, threshold: {threshold}}}
   - step: labels
     scores: {{negative: -0.5, neutral: 0, positive: 0.5}}
     reasoning: {{negative: Bad., neutral: Neither., positive: Good.}}
@@ -46,11 +47,17 @@ N_WORDS = 60_000
 
 
 def write_rows(path: Path, n_rows: int, seed: int) -> dict[str, int]:
-    """Write the file; how many rows of each kind there are."""
+    """Write the file; how many rows of each kind there are, and `to_find`: texts near one that stays.
+
+    One changed word of a short text leaves it less alike than the threshold. A text with two labels is
+    dropped by an earlier step, so what is near it may stay.
+    """
     draw = random.Random(seed)
     vocabulary = [_word(draw) for _ in range(N_WORDS)]
     weights = list(accumulate(1 / (rank + 2.7) for rank in range(N_WORDS)))
     counts = {"same": 0, "near": 0, "disputed": 0}
+    near: dict[str, int] = {}
+    disputed: set[int] = set()
     earlier: list[tuple[list[str], str]] = []
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -59,21 +66,31 @@ def write_rows(path: Path, n_rows: int, seed: int) -> dict[str, int]:
             kind, label = draw.random(), draw.choice(LABELS)
             words = draw.choices(vocabulary, cum_weights=weights, k=draw.randint(10, 26))
             if earlier and kind < 0.21:
-                words, first_label = earlier[draw.randrange(len(earlier))]
-                words = list(words)
+                which = draw.randrange(len(earlier))
+                first, first_label = earlier[which]
+                words = list(first)
                 label = first_label
                 if kind < 0.1:
                     counts["same"] += 1
                 elif kind < 0.2:
                     counts["near"] += 1
                     words[draw.randrange(len(words))] = _word(draw)
+                    if words != first and _similarity(words, first) >= THRESHOLD:
+                        near[" ".join(words)] = which
                 else:
                     counts["disputed"] += 1
+                    disputed.add(which)
                     label = LABELS[(LABELS.index(label) + 1) % 3]
             elif len(earlier) < 50_000:
                 earlier.append((words, label))
             rows.writerow([number, " ".join(words).capitalize() + ".", label, "Acme"])
-    return counts
+    return counts | {"to_find": sum(which not in disputed for which in near.values())}
+
+
+def _similarity(a: list[str], b: list[str]) -> float:
+    """Jaccard similarity of the sets of words and of runs of two, by Python's own sets."""
+    of_a, of_b = ({*words, *pairwise(words)} for words in (a, b))
+    return len(of_a & of_b) / len(of_a | of_b)
 
 
 def _word(draw: random.Random) -> str:
@@ -98,7 +115,7 @@ def measure(n_rows: int, formats: str, seed: int) -> dict[str, Any]:
         folder = Path(name)
         made = write_rows(folder / "rows.csv", n_rows, seed)
         recipe = folder / "recipe.yaml"
-        recipe.write_text(RECIPE.format(formats=formats), encoding="utf-8")
+        recipe.write_text(RECIPE.format(formats=formats, threshold=THRESHOLD), encoding="utf-8")
         loop_s = reference_s()
         began, began_cpu = time.perf_counter(), time.process_time()
         card = build(recipe, folder, folder / "out")
@@ -137,7 +154,7 @@ def main() -> int:
         for step, n_rows in found["steps"].items():
             print(f"  {step:<18}{n_rows:>10,} rows  {found['counts'][step]}")
     left = found["steps"]["deduplicate"] - found["steps"]["near_duplicates"]
-    finds_all = left >= 0.9 * found["made"]["near"] or options.rows < 10_000
+    finds_all = left >= found["made"]["to_find"]
     return 0 if found["wall_s"] < LIMIT_S and found["peak_bytes"] < LIMIT_BYTES and finds_all else 1
 
 
