@@ -10,7 +10,17 @@ PACKAGE = ROOT / "bench"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
-SERVICES = {"choices", "config", "openmp", "plugins", "provenance", "store", "validation", "yaml_file"}
+SERVICES = {
+    "choices",
+    "config",
+    "openmp",
+    "plugins",
+    "provenance",
+    "retry_after",
+    "store",
+    "validation",
+    "yaml_file",
+}
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training", "datasets"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
 JOINERS |= {"arm_names", "gate", "gate_evidence", "gate_reading", "approval", "compare"}

@@ -6,6 +6,7 @@ rate of its own, drawn from a beta distribution; the mean of that distribution i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -75,10 +76,16 @@ def _at_best_rate(tails: Tails, theta: FloatArray) -> FloatArray:
     def value(logit: FloatArray) -> FloatArray:
         return loglik(tails, special.expit(logit), theta)
 
-    left, right = np.full(len(theta), -16.0), np.full(len(theta), 16.0)
+    return _peak(value, np.full(len(theta), -16.0), np.full(len(theta), 16.0), 26)
+
+
+def _peak(
+    value: Callable[[FloatArray], FloatArray], left: FloatArray, right: FloatArray, n_steps: int
+) -> FloatArray:
+    """The highest value between `left` and `right` of functions with one peak, row by row: golden section."""
     inner, outer = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
     value_inner, value_outer = value(inner), value(outer)
-    for _ in range(26):
+    for _ in range(n_steps):
         lower = value_inner >= value_outer
         left, right = np.where(lower, left, inner), np.where(lower, outer, right)
         new_inner, new_outer = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
@@ -117,18 +124,9 @@ def _profile(tails: Tails, rate: FloatArray) -> FloatArray:
 
     on_grid = np.stack([value(np.full(len(rate), x)) for x in _LOG_SPREADS])
     place = np.clip(on_grid.argmax(axis=0), 1, len(_LOG_SPREADS) - 2)
-    left, right = _LOG_SPREADS[place - 1], _LOG_SPREADS[place + 1]
-    inner, outer = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
-    value_inner, value_outer = value(inner), value(outer)
-    for _ in range(18):
-        lower = value_inner >= value_outer
-        left, right = np.where(lower, left, inner), np.where(lower, outer, right)
-        new_inner, new_outer = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
-        fresh = value(np.where(lower, new_inner, new_outer))
-        value_inner, value_outer = np.where(lower, fresh, value_outer), np.where(lower, value_inner, fresh)
-        inner, outer = new_inner, new_outer
+    refined = _peak(value, _LOG_SPREADS[place - 1], _LOG_SPREADS[place + 1], 18)
     binomial = loglik(tails, rate, np.zeros(len(rate)))
-    candidates = np.stack([value_inner, value_outer, on_grid.max(axis=0), binomial])
+    candidates = np.stack([refined, on_grid.max(axis=0), binomial])
     return np.asarray(candidates.max(axis=0), dtype=np.float64)
 
 

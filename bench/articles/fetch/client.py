@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +25,7 @@ from bench.articles.fetch.outcome import Fetched, FetchError
 from bench.articles.fetch.pace import Pace
 from bench.articles.fetch.transport import CheckedTransport
 from bench.config import FetchConfig
+from bench.retry_after import retry_after_s
 
 ROBOTS_NAME = "bench"
 _MOST_HOPS = 8
@@ -211,7 +211,7 @@ class Client:
 
     def _refusal(self, response: httpx2.Response) -> FetchError:
         status = response.status_code
-        asked = _retry_after_s(response.headers.get("retry-after")) if status in {429, 503} else None
+        asked = retry_after_s(response.headers.get("retry-after")) if status in {429, 503} else None
         if asked is not None and asked > self._settings.longest_wait_s:
             return FetchError(
                 "retry_after", f"HTTP {status}: the server asks to wait {asked:.0f} s; try later"
@@ -246,17 +246,3 @@ def _validators(kept: Fetched | None, at: str) -> dict[str, str]:
         return {}
     pairs = {"If-None-Match": kept.etag, "If-Modified-Since": kept.last_modified}
     return {name: value for name, value in pairs.items() if value}
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, given as a number or as a date."""
-    if header is None:
-        return None
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        at = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())

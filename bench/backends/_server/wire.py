@@ -13,8 +13,6 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import httpx2
@@ -22,6 +20,7 @@ import httpx2
 from bench import __version__
 from bench.backends._server.address import is_loopback
 from bench.backends._server.failure import Kind, ServerError, masked, one_line
+from bench.retry_after import retry_after_s
 
 _BUSY = {429, 503}
 _MAX_ERROR_BYTES = 64 * 1024
@@ -181,7 +180,7 @@ class Wire:
         if special is not None:
             n_tokens = special.prompt_tokens
             return self.failure(special.kind, str(special), status=status, prompt_tokens=n_tokens)
-        asked = _retry_after_s(response.headers.get("retry-after")) if status in _BUSY else None
+        asked = retry_after_s(response.headers.get("retry-after")) if status in _BUSY else None
         kind: Kind = "busy" if status in _BUSY else "broken" if status >= 500 or status == 408 else "refused"
         said = error_text(body)
         return self.failure(
@@ -217,17 +216,3 @@ def error_text(body: bytes) -> str:
         if isinstance(found, dict) and found.get(name):
             found = found[name]
     return found if isinstance(found, str) else json.dumps(found)
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, given as a number or as a date."""
-    if header is None:
-        return None
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        at = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
