@@ -181,3 +181,10 @@ def test_a_sample_is_the_same_for_a_seed_and_another_for_another(tmp_path):
     assert first == applied("sample", given, setting(tmp_path, seed="a"), n=10)
     assert first != applied("sample", given, setting(tmp_path, seed="b"), n=10)
     assert len(applied("sample", given, setting(tmp_path), n=1000)) == 100
+
+
+def test_a_sample_can_be_drawn_from_each_side_of_the_sources(tmp_path):
+    given = [Row(f"text {n}", split="train" if n % 4 else "test") for n in range(100)]
+    found = applied("sample", given, setting(tmp_path), n=20, each_side=True)
+    assert [row.split for row in found].count("train") == 20
+    assert [row.split for row in found].count("test") == 20
