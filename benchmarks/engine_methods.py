@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.backends._memory import PeakMemory
 from bench.backends.llama_cpp.batch import TokenBatch, Tokens
 from bench.backends.llama_cpp.engine import Engine, EngineSettings
 from bench.backends.llama_cpp.native import library, repacks_weights
 from bench.backends.llama_cpp.sampler import row_sampler
 from bench.backends.llama_cpp.schedule import FIRST_ROW, PREFIX, Scheduler, Work
+from bench.memory import PeakMemory
 from bench.records import Sampling
 
 N_COMMON, OWN_TOKENS, ANSWER_TOKENS, WIDTH = 1100, (250, 275, 300, 325, 350), 60, 16

@@ -11,8 +11,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
 SERVICES = {
+    "chat_template",
     "choices",
     "config",
+    "memory",
     "openmp",
     "plugins",
     "provenance",

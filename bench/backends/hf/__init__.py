@@ -133,8 +133,8 @@ class Backend:
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> Session:
         """Check the files again, load them and decode once to warm up."""
-        from bench.backends._memory import PeakMemory
         from bench.backends.hf import loading
+        from bench.memory import PeakMemory
 
         if not 1 <= width <= WIDEST:
             raise UsageError(

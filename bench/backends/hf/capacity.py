@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from bench.backends._chat_template import TemplateError
-from bench.backends._memory import KEPT_BYTES, available_bytes
 from bench.backends.hf.model_folder import ModelFiles
+from bench.chat_template import TemplateError
+from bench.memory import KEPT_BYTES, available_bytes
 from bench.records import Prompt, Sampling
 
 WIDEST = 256

@@ -25,10 +25,10 @@ import torch
 
 from bench import choices
 from bench.backends import Answer, Request
-from bench.backends._memory import PeakMemory
 from bench.backends.hf.labels import Labels
 from bench.backends.hf.rows import without_gradients
 from bench.errors import BackendError, NoArticlesError
+from bench.memory import PeakMemory
 from bench.records import AnswerSchema, Completion, LoadedModel, Prompt, Sampling
 
 _ENGINE_ERRORS = (RuntimeError, IndexError, ValueError)

@@ -14,10 +14,10 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from bench.backends._chat_template import ChatTemplate
 from bench.backends.hf.model_folder import ModelFiles, inspect, template_source
 from bench.backends.llama_cpp.gguf_check import PROBE_TIMEOUT_S, run_limited
 from bench.backends.llama_cpp.probe import limit_self
+from bench.chat_template import ChatTemplate
 from bench.errors import ModelFileError
 
 

@@ -16,14 +16,14 @@ import torch
 
 from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._answer_text import AnswerText
-from bench.backends._chat_template import TemplateError
-from bench.backends._memory import PeakMemory
 from bench.backends.hf.rows import Reader, Rows
 from bench.backends.hf.sampler import Sampler
 from bench.backends.hf.schedule import ENGINE_ERRORS, Finished, Scheduler, Speed, Work
 from bench.backends.hf.scoring import Scored, scored
 from bench.backends.hf.tokens import GrowingText, Tokens
+from bench.chat_template import TemplateError
 from bench.errors import BackendError, ModelFileError, NoArticlesError
+from bench.memory import PeakMemory
 from bench.records import Completion, LoadedModel, Prompt, Sampling
 
 WARM_UP_TOKENS = 8

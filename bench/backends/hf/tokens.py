@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.backends._answer_text import AnswerText
-from bench.backends._chat_template import ChatTemplate, TemplateError
+from bench.chat_template import ChatTemplate, TemplateError
 from bench.errors import ModelFileError
 from bench.records import Prompt
 

@@ -36,11 +36,11 @@ from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageEr
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
 
 if TYPE_CHECKING:
-    from bench.backends._chat_template import ChatTemplate
     from bench.backends.llama_cpp.batch import Tokens
     from bench.backends.llama_cpp.engine import Engine
     from bench.backends.llama_cpp.session import LlamaCppSession
     from bench.backends.llama_cpp.vocabulary import Vocabulary
+    from bench.chat_template import ChatTemplate
 
 DISTRIBUTION = "llama-cpp-python"
 SMALLEST_HEAD = 64
@@ -150,10 +150,10 @@ class Backend:
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> LlamaCppSession:
         """Check the file again, load it and decode once to warm up."""
-        from bench.backends._memory import PeakMemory
         from bench.backends.llama_cpp.grammar import answer_grammar
         from bench.backends.llama_cpp.sampler import new_grammar
         from bench.backends.llama_cpp.session import LlamaCppSession
+        from bench.memory import PeakMemory
 
         _refuse_width(width)
         options = parse_options(Options, spec)
@@ -273,7 +273,7 @@ def _load(path: Path, spec: ModelSpec, sampling: Sampling, options: Options, wid
 
 
 def _template(path: Path, tokens: Vocabulary) -> ChatTemplate:
-    from bench.backends._chat_template import ChatTemplate
+    from bench.chat_template import ChatTemplate
 
     template = ChatTemplate(
         gguf_check.inspect(path).chat_template or "",
@@ -289,9 +289,9 @@ def _tokenized(path: Path, prompts: Sequence[Prompt]) -> list[Tokens | None]:
     """The prompts as the model's tokens, its weights left alone; None for those its template refuses."""
     import numpy as np
 
-    from bench.backends._chat_template import TemplateError
     from bench.backends.llama_cpp.native import library, load_model
     from bench.backends.llama_cpp.vocabulary import Vocabulary
+    from bench.chat_template import TemplateError
 
     model = load_model(path, str(path), vocabulary_only=True)
     try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.backends._memory import KEPT_BYTES, available_bytes
 from bench.backends.llama_cpp.batch import Tokens
 from bench.backends.llama_cpp.schedule import WIDEST, cells_for_prompts, common_prefix
+from bench.memory import KEPT_BYTES, available_bytes
 from bench.records import Sampling
 
 VALUE_BYTES, SCORE_BYTES = 2, 4

@@ -14,9 +14,9 @@ import os
 import sys
 from pathlib import Path
 
-from bench.backends._chat_template import ChatTemplate
 from bench.backends.llama_cpp.native import library, load_model
 from bench.backends.llama_cpp.vocabulary import Vocabulary
+from bench.chat_template import ChatTemplate
 from bench.errors import ModelFileError
 
 MEMORY_BYTES = 8 * 2**30  # address space, of which engine and python take half before any model

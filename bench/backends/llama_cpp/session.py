@@ -15,13 +15,13 @@ import numpy as np
 
 from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._answer_text import AnswerText
-from bench.backends._chat_template import ChatTemplate, TemplateError
-from bench.backends._memory import PeakMemory
 from bench.backends.llama_cpp.engine import Engine, EngineError
 from bench.backends.llama_cpp.sampler import row_sampler
 from bench.backends.llama_cpp.schedule import PROMPT, Finished, Scheduler, Speed, Work
 from bench.backends.llama_cpp.scoring import Scored, scored
+from bench.chat_template import ChatTemplate, TemplateError
 from bench.errors import BackendError, NoArticlesError
+from bench.memory import PeakMemory
 from bench.records import Completion, LoadedModel, Prompt, Sampling, TokenSpeed
 
 

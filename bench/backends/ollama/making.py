@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.backends._chat_template import PROBE, ChatTemplate
 from bench.backends._server.failure import ServerError
 from bench.backends._server.wire import Limits, Wire
 from bench.backends.llama_cpp import gguf_check
@@ -22,6 +21,7 @@ from bench.backends.ollama.inspection import rendered_by
 from bench.backends.ollama.library import Library
 from bench.backends.ollama.modelfile import chat_format, modelfile
 from bench.backends.ollama.options import key
+from bench.chat_template import PROBE, ChatTemplate
 from bench.errors import BackendError, ModelFileError
 
 _LIMITS = Limits(connect_s=10, total_s=600, max_bytes=1 << 22)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from bench.backends._chat_template import PROBE, ChatTemplate
+from bench.chat_template import PROBE, ChatTemplate
 from bench.errors import ModelFileError
 
 _MARK = "\u27e6{}\u27e7"

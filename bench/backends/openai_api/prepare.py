@@ -12,11 +12,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.backends._chat_template import ChatTemplate, TemplateError
 from bench.backends._server.address import root_of
 from bench.backends._server.failure import ServerError
 from bench.backends._server.wire import Wire, parsed
 from bench.backends.openai_api.options import Options
+from bench.chat_template import ChatTemplate, TemplateError
 from bench.errors import ModelFileError
 from bench.records import Message, Prompt
 

@@ -337,8 +337,8 @@ def test_the_digest_ignores_what_is_not_loaded(copied):
 
 
 def test_the_width_is_limited_by_memory(copied, monkeypatch):
-    from bench.backends._memory import KEPT_BYTES
     from bench.backends.hf import capacity
+    from bench.memory import KEPT_BYTES
     from tests.backends.asking import prompt
 
     files = model_folder.inspect(copied)

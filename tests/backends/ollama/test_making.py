@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.backends._chat_template import PROBE, ChatTemplate
 from bench.backends.ollama.host import default_address
 from bench.backends.ollama.library import Library
 from bench.backends.ollama.making import create, recipe
 from bench.backends.ollama.modelfile import chat_format
+from bench.chat_template import PROBE, ChatTemplate
 from bench.errors import BackendError, ModelFileError
 from tests.backends.loopback import FakeOllama
 from tests.fixtures.tiny_gguf import TEMPLATE, make_tiny_gguf

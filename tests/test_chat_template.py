@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from bench.backends import _chat_template as template_module
-from bench.backends._chat_template import PROBE, ChatTemplate, TemplateError
+from bench import chat_template as template_module
+from bench.chat_template import PROBE, ChatTemplate, TemplateError
 from bench.errors import ModelFileError
 from bench.records import Message
 from tests.backends.asking import prompt
