@@ -75,13 +75,24 @@ class ChatTemplate:
         """A rendered text without the token that begins it, which either template or engine writes."""
         return text.removeprefix(self._tokens["bos_token"])
 
-    def render(self, turns: Turns) -> str:
-        """The whole conversation, with the opening of the assistant's turn at its end."""
+    def render(self, turns: Turns, *, open_answer: bool = True) -> str:
+        """The whole conversation; with `open_answer` the opening of the assistant's turn at its end."""
         inert = [{"role": turn["role"], "content": self.inert(turn["content"])} for turn in turns]
         messages = _system_merged(inert) if self.system_merged else inert
         limit = sum(len(turn["content"]) for turn in messages) + MAX_EXTRA_CHARS
-        values = {"messages": messages, "add_generation_prompt": True, "tools": None, "documents": None}
+        values = {
+            "messages": messages,
+            "add_generation_prompt": open_answer,
+            "tools": None,
+            "documents": None,
+        }
         return self._write(values | self._tokens, limit)
+
+    def control_after(self, turns: Turns) -> str | None:
+        """The control token that the template writes after the last turn's text; None where there is none."""
+        written = self.render(turns, open_answer=False)
+        found = self._control.search(written.rpartition(turns[-1]["content"])[2]) if self._control else None
+        return found[0] if found else None
 
     def inert(self, text: str) -> str:
         """`text` with a space after the first character of everything that reads as a control token."""

@@ -39,7 +39,9 @@ JOINERS |= {
 }
 JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
 JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
+JOINERS |= {"tune", "tune_data", "tune_base"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
+ENGINES |= {"trl", "datasets", "accelerate"}
 HEAVY = ENGINES | {
     "pandas",
     "numpy",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -228,14 +229,27 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Mark the checkpoint once every process has written its part."""
-        _wait_for_everyone()
+        wait_for_everyone()
         if state.is_world_process_zero:
             mark_whole(self._job.work / f"checkpoint-{state.global_step}", self.seconds)
 
 
-def _wait_for_everyone() -> None:
+def wait_for_everyone() -> None:
+    """Of several processes, go on when all have come here."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
+
+
+@contextmanager
+def main_process_first() -> Iterator[None]:
+    """Of several processes (`accelerate launch`), let the first do the block before the others do."""
+    from accelerate import PartialState
+
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield
+        return
+    with PartialState(cpu=not has_gpu()).main_process_first():
+        yield
 
 
 # ---------------------------------------------------------------- training
@@ -251,7 +265,7 @@ def run(trainer: Any, job: Job) -> TrainFacts:
     order = _order(trainer, job)
     trainer._get_train_sampler = lambda train_dataset=None: order
     watch = next(found for found in trainer.callback_handler.callbacks if isinstance(found, Watch))
-    _wait_for_everyone()  # before anything is looked for: one process may still clear what is torn
+    wait_for_everyone()  # before anything is looked for: one process may still clear what is torn
     checkpoint = newest_whole(job.work)
     table = parameter_table(trainer.model)
     if trainer.is_world_process_zero():
@@ -363,10 +377,13 @@ def _deterministic() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Only errors of transformers' own log: what it warns of is told by ours, or is meant."""
-    before = transformers_logging.get_verbosity()
+    """No bars and only errors of transformers' own: what it warns of is told by ours, or is meant."""
+    before, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers_logging.set_verbosity(before)
+        if had_bars:
+            transformers_logging.enable_progress_bar()

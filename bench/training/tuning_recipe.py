@@ -158,8 +158,8 @@ class TuningRecipe(Record):
     """Everything random follows from it."""
     task: Text | None = None
     """The task that is learnt; None for text alone."""
-    data: tuple[DataOptions, ...] | DataOptions = ()
-    """The examples; several are several tasks."""
+    data: tuple[DataOptions, ...] = ()
+    """The examples: one such section, or a list of them, which is several tasks."""
     introduce: Literal["together", "gradually"] = "together"
     """Several tasks: mixed from the start, or one after the other with a part of the earlier ones kept in."""
     general_text: GeneralText | None = None

@@ -4,6 +4,8 @@ A method is a module with
 
     Options       a frozen record: what the recipe's `method:` may say besides `kind`
     NEEDS_BASE    whether it starts from a base model
+    NEEDS_CHAT    whether examples are shown to it in turns, so that the base must have a chat template
+                  (left out: they are not)
     train(job) -> Trained
 
 In: a Job. Out: a Trained: files below `job.out`, the fields of the arm that they are, and what the card
@@ -58,7 +60,8 @@ class Data(NamedTuple):
     validation: tuple[Example, ...]
     """Held out for early stopping; never the test items."""
     texts: tuple[str, ...]
-    """Raw documents: what continued pre-training reads, and what is mixed in against forgetting."""
+    """Raw documents, every token of which is learnt: all there is where no task is learnt, else as many as
+    are mixed in against forgetting."""
     validation_texts: tuple[str, ...]
     """Raw documents that are held out."""
     labels: dict[str, tuple[str, ...]]
