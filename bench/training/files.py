@@ -39,9 +39,14 @@ def sha256(path: Path) -> str:
 
 
 def source_digest(*names: str) -> str:
-    """Digest of modules of this room and of the wording files: what a stage's result depends on."""
-    paths = [_HERE / f"{name}.py" for name in names] + sorted((_HERE / "wording").iterdir())
+    """Digest of modules and packages of this room and of the wording: what a stage's result depends on."""
+    modules = [path for name in names for path in _sources(name)]
+    paths = modules + sorted((_HERE / "wording").iterdir())
     return content_id([path.read_text(encoding="utf-8") for path in paths])
+
+
+def _sources(name: str) -> list[Path]:
+    return sorted((_HERE / name).rglob("*.py")) or [_HERE / f"{name}.py"]
 
 
 class Stages:

@@ -29,7 +29,7 @@ from bench.training.card import write_card
 from bench.training.corpus import article_text, tokenizer_texts
 from bench.training.display import TrainingProgress
 from bench.training.files import Stages, sha256, source_digest, write_whole
-from bench.training.gguf_export import write_gguf
+from bench.training.gguf import write_gguf
 from bench.training.loop import Checkpoint, reproducible
 from bench.training.parity import TOLERANCE, Parity, compare
 from bench.training.quantize import checked_types, quantize
@@ -109,7 +109,7 @@ class _Pipeline:
         layers = [recipe.architecture.model_dump(), recipe.base.model_dump(), source_digest("base", "loop")]
         base = content_id(["base", tokenizer, layers])
         tuned = [recipe.lora.model_dump(), task_digest, source_digest("lora", "loop")]
-        files = source_digest("gguf_export", "quantize", "parity")
+        files = source_digest("gguf", "engine", "quantize", "parity")
         self.keys = {
             "tokenizer": tokenizer,
             "base": base,

@@ -1,0 +1,112 @@
+"""A transformers folder as far as an export reads it, beside its weights.
+
+In: a folder. Out: its config with transformers' own defaults filled in, its tokenizer as transformers
+loads it (which may differ from what tokenizer.json says), and the tokens that end an answer; or a
+ModelFileError with one line. No code of a model's own is run.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import transformers
+from transformers.utils import logging as transformers_logging
+
+from bench.errors import ModelFileError
+
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
+"""What transformers raises over files that do not fit together."""
+
+
+class Source(NamedTuple):
+    """What a folder says of its model."""
+
+    folder: Path
+    model_type: str
+    config: Any
+    tokenizer: Any
+    end_tokens: frozenset[int]
+    """Those of the generation config, the config and the tokenizer: where transformers stops."""
+
+
+def read_source(folder: Path) -> Source:
+    """Config and tokenizer of a folder. ModelFileError where there are none."""
+    raw = read_json(folder / "config.json")
+    if "quantization_config" in raw:
+        raise ModelFileError(f"{folder}: its weights are quantized; export the full-precision model")
+    model_type = str(raw.get("model_type", "?"))[:40]
+    with quiet():
+        try:
+            config = transformers.AutoConfig.from_pretrained(
+                str(folder), trust_remote_code=False, local_files_only=True
+            )
+        except LOAD_ERRORS as error:
+            raise ModelFileError(f"{folder}/config.json: cannot be used: {one_line(error)}") from error
+        tokenizer = _tokenizer(folder)
+    path = folder / "generation_config.json"
+    generation = read_json(path) if path.is_file() else {}
+    ends = _ids(generation.get("eos_token_id")) | _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
+    return Source(folder, model_type, config, tokenizer, ends)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; ModelFileError for anything else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelFileError(
+            f"{path.parent}: holds no {path.name}; name a folder that save_pretrained wrote"
+        ) from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: not JSON; copy or save it again") from error
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path}: not a JSON object; copy or save it again")
+    return found
+
+
+def _tokenizer(folder: Path) -> Any:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
+    if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
+        raise ModelFileError(
+            f"{folder}: its tokenizer ({type(tokenizer).__name__}) has no tokenizer.json; save one with it"
+        )
+    return tokenizer
+
+
+def _ids(value: Any) -> frozenset[int]:
+    if value is None:
+        return frozenset()
+    return frozenset(int(v) for v in value) if isinstance(value, (list, tuple)) else frozenset({int(value)})
+
+
+def one_line(error: Exception) -> str:
+    """An error's text in one line of at most 300 characters."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no warnings of transformers: what matters in them is checked and refused here."""
+    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
