@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench import provenance
+from bench import classifiers, provenance
 from bench.backends import BackendState, Session, parse_options
 from bench.backends._threads import default_threads
 from bench.backends.hf import hub, labels, model_folder
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
-from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling
+from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling, Text
 
 if TYPE_CHECKING:
     from bench.backends.hf.loading import LoadedFolder
@@ -72,6 +72,8 @@ class Options(BaseModel):
     """classification: the task's label for each of the head's outputs, in their order."""
     label_scores: dict[str, float] = Field(default_factory=dict)
     """classification: the score of each label, where the task's own thresholds do not give it."""
+    instruction: Text | None = Field(None, pattern=r"\S")
+    """classification: what the model was trained to read before every article, an empty line between."""
 
 
 class Backend:
@@ -93,7 +95,7 @@ class Backend:
         _refuse_absent_packages(spec)
         folder, adapter = _present(spec, options)
         if folder is not None:
-            _check_folder(spec, _inspect(folder, options, spec.quant), options)
+            _check_folder(spec, _inspect(folder, options), options)
         if adapter is not None:
             model_folder.inspect_adapter(adapter)
 
@@ -170,7 +172,7 @@ class Backend:
             )
             if options.head == "classification":
                 meaning = labels.task_labels(spec.arm, options.labels, options.label_scores, schema)
-                return _classifier(loaded, meaning, sampling, record, memory, release)
+                return _classifier(loaded, meaning, options.instruction, sampling, record, memory, release)
             return _session(files, loaded, sampling, record, memory, width, release)
         except BaseException:
             release()
@@ -180,6 +182,7 @@ class Backend:
 def _classifier(
     loaded: LoadedFolder,
     meaning: labels.Labels,
+    instruction: str | None,
     sampling: Sampling,
     record: LoadedModel,
     memory: Any,
@@ -192,7 +195,7 @@ def _classifier(
         "label_scores": meaning.scores,
     }
     record = record.model_copy(update={"details": record.details | said})
-    opened = OpenedClassifier(loaded.model, loaded.tokenizer, meaning, release)
+    opened = OpenedClassifier(loaded.model, loaded.tokenizer, meaning, instruction, release)
     return ClassifierSession(opened, sampling, record, memory)
 
 
@@ -261,8 +264,10 @@ def _refuse_settings(spec: ModelSpec, sampling: Sampling, options: Options) -> N
 
 def _refuse_head(spec: ModelSpec, options: Options) -> None:
     is_classifier = options.head == "classification"
-    if not is_classifier and (options.labels or options.label_scores):
-        raise ConfigError(f"arm {spec.arm}: options labels and label_scores need head: classification")
+    if not is_classifier and (options.labels or options.label_scores or options.instruction is not None):
+        raise ConfigError(
+            f"arm {spec.arm}: options labels, label_scores and instruction need head: classification"
+        )
     if is_classifier and spec.prompt_style != "zero_shot":
         raise ConfigError(
             f"arm {spec.arm}: a classifier reads the article alone, without examples; write "
@@ -286,7 +291,7 @@ def _refuse_revisions(spec: ModelSpec, options: Options) -> None:
 
 def _checked_folder(ref: str) -> ModelFiles:
     spec = ModelSpec(family="model", variant="any", quant="fp32", backend="hf", ref=ref)
-    files = _inspect(Path(ref), Options(), "fp32")
+    files = _inspect(Path(ref), Options())
     _check_folder(spec, files, Options())
     return files
 
@@ -296,7 +301,9 @@ def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     kind = files.config.get("model_type")
-    if kind not in CONFIG_MAPPING_NAMES:
+    if kind in classifiers.MODEL_TYPES:
+        _refuse_own_kind(spec, options)
+    elif kind not in CONFIG_MAPPING_NAMES:
         raise ModelFileError(
             f"{files.folder / model_folder.CONFIG}: transformers knows no model_type {str(kind)[:40]!r}; "
             "take another model, or a newer transformers"
@@ -311,6 +318,15 @@ def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:
         from bench.backends.hf.probe import probe_template
 
         probe_template(files)
+
+
+def _refuse_own_kind(spec: ModelSpec, options: Options) -> None:
+    if options.head != "classification":
+        raise ConfigError(f"arm {spec.arm}: {spec.ref} is a classifier; set option head: classification")
+    if spec.quant in QUANTIZED:
+        raise ConfigError(
+            f"arm {spec.arm}: nothing in this network would be quantized by {spec.quant}; take fp32 or bf16"
+        )
 
 
 def _refuse_positions(files: ModelFiles, model: Any, sampling: Sampling) -> None:
@@ -353,19 +369,11 @@ def _files(spec: ModelSpec, options: Options) -> tuple[ModelFiles, AdapterFiles 
             folders.append(Path(ref))
     model, adapter = folders
     assert model is not None, "every arm has a ref"
-    files = _inspect(model, options, spec.quant)
-    return files, None if adapter is None else model_folder.inspect_adapter(adapter)
+    return _inspect(model, options), None if adapter is None else model_folder.inspect_adapter(adapter)
 
 
-def _inspect(folder: Path, options: Options, quant: str) -> ModelFiles:
-    files = model_folder.inspect(folder, allow_own_code=options.ignore_own_code, quant=quant)
-    saved = files.config.get("quantization_config", {})
-    if quant == "int8" and saved and saved.get("llm_int8_threshold") != options.int8_threshold:
-        raise ModelFileError(
-            f"{folder}: it was quantized for option int8_threshold {saved.get('llm_int8_threshold')}, not "
-            f"{options.int8_threshold:g}; set that, or name the folder of the full-precision model"
-        )
-    return files
+def _inspect(folder: Path, options: Options) -> ModelFiles:
+    return model_folder.inspect(folder, allow_own_code=options.ignore_own_code)
 
 
 # ---------------------------------------------------------------- what is recorded

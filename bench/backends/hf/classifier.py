@@ -1,6 +1,7 @@
 """A classification head behind the interface of every backend: a labelled answer with its probability.
 
-In: the article of a prompt, without a conversation around it. Out: the answer that the task's schema asks
+In: the article of a prompt, without a conversation around it, after the instruction that the model was
+trained with where it was. Out: the answer that the task's schema asks
 for, written from the head's probabilities, so that the validator judges it like any other text: a bare label
 or letter where that is the answer's form, else the JSON object with
 
@@ -27,6 +28,7 @@ from bench import choices
 from bench.backends import Answer, Request
 from bench.backends.hf.labels import Labels
 from bench.backends.hf.rows import without_gradients
+from bench.classifiers.reading import token_ids
 from bench.errors import BackendError, NoArticlesError
 from bench.memory import PeakMemory
 from bench.records import AnswerSchema, Completion, LoadedModel, Prompt, Sampling
@@ -41,6 +43,8 @@ class OpenedClassifier(NamedTuple):
     model: Any
     tokenizer: Any
     labels: Labels
+    instruction: str | None
+    """What is read before every article."""
     release: Callable[[], None]
     """Undo what opening changed for the whole process."""
 
@@ -92,9 +96,7 @@ class ClassifierSession:
             raise BackendError("this session is closed; open the arm again")
         admitted = time.perf_counter()
         text = prompt.text if prompt.text is not None else prompt.messages[-1].content
-        # a lone surrogate cannot be tokenized; it is shown as what it is
-        clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-        ids: list[int] = self._open.tokenizer(clean, truncation=False)["input_ids"]
+        ids = token_ids(self._open.tokenizer, text, self._open.instruction)
         sampling = self._sampling
         fits_run = len(ids) + sampling.max_tokens <= sampling.context_tokens
         if not fits_run or len(ids) > self._most_tokens:

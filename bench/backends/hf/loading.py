@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from transformers.utils import logging as transformers_logging
 
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
+from bench.classifiers import HEAD_NAMES, MODEL_TYPES
 from bench.errors import ModelFileError, UsageError
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -68,6 +69,8 @@ def resolve_device(wanted: str) -> torch.device:
 def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> LoadedFolder:
     """Model and tokenizer. ModelFileError says which file does not fit."""
     with _quiet():
+        if files.config.get("model_type") in MODEL_TYPES:
+            import bench.classifiers.lstm  # noqa: F401 - makes transformers know it
         tokenizer = load_tokenizer(files)
         # merging adds the adapter to the weights, so it is done before they are rounded
         merges = adapter is not None and wanted.merge_adapter
@@ -116,8 +119,8 @@ def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
             dtype=dtype,
             attn_implementation=wanted.attention,
             device_map={"": wanted.device},
+            quantization_config=_quantization(wanted),
             output_loading_info=True,
-            **_quantization(files, wanted),
         )
     except torch.OutOfMemoryError:
         raise
@@ -133,18 +136,18 @@ def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
     return model
 
 
-def _quantization(files: ModelFiles, wanted: Request) -> dict[str, Any]:
-    """What makes transformers quantize while it loads; nothing where the folder says how it was done."""
+def _quantization(wanted: Request) -> Any:
     if wanted.quant in DTYPES:
-        return {}
+        return None
     load_bitsandbytes()
-    return {} if "quantization_config" in files.config else {"quantization_config": _settings(wanted)}
-
-
-def _settings(wanted: Request) -> transformers.BitsAndBytesConfig:
+    # by itself transformers leaves out a head without bias alone
+    kept = list(HEAD_NAMES) if wanted.head == "classification" else None
     if wanted.quant == "int8":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=wanted.int8_threshold)
+        return transformers.BitsAndBytesConfig(
+            load_in_8bit=True, llm_int8_threshold=wanted.int8_threshold, llm_int8_skip_modules=kept
+        )
     return transformers.BitsAndBytesConfig(
+        llm_int8_skip_modules=kept,
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

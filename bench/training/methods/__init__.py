@@ -88,6 +88,15 @@ class Job(NamedTuple):
     progress: TrainingProgress
 
 
+class TaskModel(NamedTuple):
+    """The model of one task, where a training leaves one for each."""
+
+    ref: Path
+    adapter: Path | None
+    options: dict[str, Any]
+    """As in Trained."""
+
+
 class Trained(NamedTuple):
     """What a training left."""
 
@@ -101,6 +110,9 @@ class Trained(NamedTuple):
     """Options of the backend `hf` for the arm, such as head and labels."""
     facts: dict[str, Any]
     """For the card: trainable and all parameters, steps, losses, tokens_per_s, peak_memory_bytes, seconds."""
+    tasks: dict[str, TaskModel] = {}  # noqa: RUF012 - nothing writes into it
+    """By task, for methods whose model answers one task alone: ref, adapter and options are the first task's,
+    and the arm has these for each of them (`arm.json`: `tasks`). Empty where one model answers all."""
 
 
 class Method(Protocol):

@@ -84,6 +84,21 @@ def test_a_task_gives_the_classifier_the_article_without_its_question():
     assert rendered.text == "News\n\nProfits rose."
 
 
+def test_an_instruction_is_read_before_the_article(opened):
+    (plain,) = complete(opened(), (1,), text="Judge.\n\nProfits rose.")
+    (instructed,) = complete(opened(instruction="Judge."), (1,), text="Profits rose.")
+    assert instructed.text == plain.text
+    assert instructed.prompt_tokens == plain.prompt_tokens
+
+
+def test_the_name_of_a_control_token_in_an_article_is_text(opened, classifier):
+    tokenizer = AutoTokenizer.from_pretrained(str(classifier))
+    (found,) = complete(opened(), (1,), text=f"Profits rose. {tokenizer.pad_token}")
+    assert found.prompt_tokens == len(tokenizer("Profits rose. ")["input_ids"]) + len(
+        tokenizer(tokenizer.pad_token, split_special_tokens=True)["input_ids"]
+    )
+
+
 def test_what_it_cannot_read_whole_is_an_overflow_and_not_cut(opened):
     session = opened()
     (found,) = complete(session, (1,), text="word " * 400)
@@ -182,6 +197,8 @@ def test_scores_that_do_not_fit_the_task_are_refused(classifier, options, match)
     ("fields", "match"),
     [
         ({"options": {"labels": LABELS}}, "need head: classification"),
+        ({"options": {"instruction": "Judge."}}, "need head: classification"),
+        ({"options": {**HEAD, "instruction": " "}}, "instruction"),
         ({"options": HEAD, "prompt_style": "few_shot"}, "without examples"),
     ],
 )

@@ -1,0 +1,277 @@
+"""Train a classifier by transformers' Trainer, calibrate it, and save an ordinary model for each task.
+
+In: a Job and a model with the outputs of all its tasks. Out: a Trained whose folders the backend `hf` loads
+with option `head: classification`: the shared weights, and of the last linear layer the task's own outputs.
+Which model that is, its adapter and its quantization are the methods' business (`methods/head`, `lstm`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import transformers
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from torch import nn
+
+from bench.classifiers import HEAD_NAMES
+from bench.errors import ConfigError, ModelFileError, disk_errors
+from bench.training import classification, hf_trainer
+from bench.training.classification import ClassifierOptions, Outputs, Rows
+from bench.training.head_base import quiet
+from bench.training.methods import Job, TaskModel, Trained
+
+_TEMPERATURES = (0.2, 20.0)
+_FEWEST_FOR_CALIBRATION = 30
+"""Validation items; with fewer the temperature would be guessed."""
+
+
+class Untrained(NamedTuple):
+    """What training starts from."""
+
+    model: Any
+    tokenizer: Any
+    meaning: Outputs
+    before: Mapping[str, str | None]
+    """By task: the instruction that is read before every text."""
+    most_tokens: int
+
+
+class Whole(NamedTuple):
+    """What is saved of a trained model."""
+
+    model: Any
+    """At full precision, every weight but the adapter's in it."""
+    save_adapter: Callable[[Path, Path], None] | None
+    """Writes the adapter for the model in the first folder into the second."""
+    quant: str
+    """At what quantization the arm runs."""
+
+
+def label_names(meaning: Outputs) -> dict[str, Any]:
+    """`id2label` and `label2id` of a config with all outputs."""
+    several = len(meaning.labels) > 1
+    names = [
+        f"{task}: {label}" if several else label for task in meaning.labels for label in meaning.labels[task]
+    ]
+    return {"id2label": dict(enumerate(names)), "label2id": {name: i for i, name in enumerate(names)}}
+
+
+def fit(job: Job, start: Untrained, options: ClassifierOptions, whole: Callable[[Any], Whole]) -> Trained:
+    """Train, go on where a killed training stopped, and save."""
+    _refuse(job)
+    with quiet():  # a text that is too long is counted
+        train, validation = (
+            classification.rows(
+                side,
+                start.tokenizer,
+                start.meaning,
+                start.before,
+                start.most_tokens,
+                truncate=options.truncate,
+            )
+            for side in (job.data.train, job.data.validation)
+        )
+    _refuse_nothing(job, train, validation, start.most_tokens)
+    _tell(job, start.meaning, train)
+    start.tokenizer.padding_side = "right"
+    trainer = transformers.Trainer(
+        model=start.model,
+        args=transformers.TrainingArguments(**_arguments(job, validation)),
+        train_dataset=train.rows,
+        eval_dataset=validation.rows or None,
+        data_collator=transformers.DataCollatorWithPadding(start.tokenizer),
+        compute_loss_func=classification.TaskLoss(
+            start.meaning,
+            classification.label_weights(train, start.meaning, options.class_weights),
+            options.label_smoothing,
+        ),
+        callbacks=hf_trainer.callbacks(job),
+    )
+    facts = hf_trainer.run(trainer, job)
+    known = _validated(trainer, validation, start.meaning, calibrate=options.calibrate)
+    done = whole(trainer.model)
+    done.model.cpu()
+    models = _save(job.out, done, start, known.temperatures)
+    first = models[next(iter(start.meaning.labels))]
+    more = {
+        "method": type(start.model).__name__,
+        "examples": len(train.rows),
+        "validation_examples": len(validation.rows),
+        "left_out": train.left_out,
+        "left_out_of_validation": validation.left_out,
+        "validation_accuracy": known.accuracies,
+        "temperature": known.temperatures,
+        "instruction": dict(start.before),
+    }
+    return Trained(
+        ref=first.ref,
+        adapter=first.adapter,
+        quant=done.quant,
+        options=first.options,
+        facts={**facts.as_data(), **more},
+        tasks=models if len(models) > 1 else {},
+    )
+
+
+def _arguments(job: Job, validation: Rows) -> dict[str, Any]:
+    if validation.rows:
+        return hf_trainer.arguments(job)
+    if job.trainer.patience is not None:
+        raise ConfigError(
+            "trainer.patience: no example is held out to see when to stop; give the data a validation side, "
+            "or remove patience"
+        )
+    # raw texts may be held out all the same, which a classifier does not read
+    return hf_trainer.arguments(job, eval_strategy="no", metric_for_best_model=None)
+
+
+def _refuse(job: Job) -> None:
+    for name in ("packing", "unsloth"):
+        if getattr(job.trainer, name):
+            raise ConfigError(f"a classifier is not trained with trainer.{name}; remove it")
+
+
+def _refuse_nothing(job: Job, train: Rows, validation: Rows, most_tokens: int) -> None:
+    for name, side, examples in (
+        ("training", train, job.data.train),
+        ("validation", validation, job.data.validation),
+    ):
+        if examples and not side.rows:
+            reasons = ", ".join(f"{n} {why.replace('_', ' ')}" for why, n in side.left_out.items())
+            raise ConfigError(
+                f"no {name} example is left of {len(examples)} ({reasons}; at most {most_tokens} tokens); "
+                "raise trainer.max_tokens, or set method.truncate"
+            )
+
+
+def _tell(job: Job, meaning: Outputs, train: Rows) -> None:
+    """What a user would otherwise not notice."""
+    if train.left_out:
+        said = ", ".join(f"{n} {why.replace('_', ' ')}" for why, n in train.left_out.items())
+        job.progress.note(f"{len(train.rows)} training examples; {said}")
+    seen = {row["labels"] for row in train.rows}
+    for task, labels in meaning.labels.items():
+        absent = [label for place, label in enumerate(labels, meaning.span(task)[0]) if place not in seen]
+        if absent:
+            job.progress.note(f"{task}: no training example is {', '.join(absent)}")
+    if job.data.texts:
+        job.progress.note("a classifier reads no general text; it is left out here")
+
+
+# ---------------------------------------------------------------- what the validation side tells
+
+
+class Validated(NamedTuple):
+    """By task, from its validation side; None where it is empty or too small."""
+
+    accuracies: dict[str, float | None]
+    temperatures: dict[str, float | None]
+
+
+def _validated(trainer: Any, validation: Rows, meaning: Outputs, *, calibrate: bool) -> Validated:
+    accuracies: dict[str, float | None] = dict.fromkeys(meaning.labels)
+    temperatures: dict[str, float | None] = dict.fromkeys(meaning.labels)
+    if not validation.rows:
+        return Validated(accuracies, temperatures)
+    with quiet():
+        found = trainer.predict(validation.rows).predictions
+    logits = np.asarray(found[0] if isinstance(found, tuple) else found, dtype=np.float64)
+    places = np.array([row["labels"] for row in validation.rows])
+    for task in meaning.labels:
+        start, end = meaning.span(task)
+        mine = (places >= start) & (places < end)
+        if not mine.any():
+            continue
+        own, right = logits[mine, start:end], places[mine] - start
+        accuracies[task] = float((own.argmax(axis=1) == right).mean())
+        if calibrate and len(right) >= _FEWEST_FOR_CALIBRATION:
+            temperatures[task] = best_temperature(own, right)
+    return Validated(accuracies, temperatures)
+
+
+def best_temperature(logits: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+    """What (items, labels) logits are divided by for the least negative log-likelihood, within limits.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", temperature scaling; with the targets
+    of Platt 1999, (n + 1) / (n + 2) for the right label, so that n items that are all right do not make sure.
+    """
+    n_items, n_labels = logits.shape
+    targets = np.full((n_items, n_labels), 1 / (n_items + 2) / (n_labels - 1))
+    targets[np.arange(n_items), right] = (n_items + 1) / (n_items + 2)
+
+    def loss(log_temperature: float) -> float:
+        shares = log_softmax(logits / math.exp(log_temperature), axis=1)
+        return -float((targets * shares).sum(axis=1).mean())
+
+    low, high = (math.log(limit) for limit in _TEMPERATURES)
+    return math.exp(float(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
+
+
+# ---------------------------------------------------------------- what is saved
+
+
+def _save(
+    out: Path, done: Whole, start: Untrained, temperatures: Mapping[str, float | None]
+) -> dict[str, TaskModel]:
+    """A folder for each task, and the adapter that all of them share."""
+    meaning, several = start.meaning, len(start.meaning.labels) > 1
+    start.tokenizer.chat_template = None  # it reads no conversation
+    models: dict[str, TaskModel] = {}
+    adapter = None if done.save_adapter is None else out / "adapter"
+    for number, (task, labels) in enumerate(meaning.labels.items()):
+        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", task)[:40]
+        folder = out / (f"model-{number}-{slug}" if several else "model")
+        with disk_errors(folder):
+            save_task(done.model, folder, labels, meaning.span(task), temperatures[task] or 1.0)
+            start.tokenizer.save_pretrained(str(folder))
+        options = {"head": "classification", "labels": list(labels)}
+        instruction = start.before[task]
+        models[task] = TaskModel(
+            folder, adapter, options if instruction is None else {**options, "instruction": instruction}
+        )
+    if done.save_adapter is not None and adapter is not None:
+        with disk_errors(adapter):
+            done.save_adapter(models[next(iter(models))].ref, adapter)
+    return models
+
+
+def save_task(
+    model: Any, folder: Path, labels: tuple[str, ...], span: tuple[int, int], temperature: float
+) -> None:
+    """The model with one task's outputs alone, their logits divided by the temperature."""
+    name, all_outputs = last_linear(model)
+    own = nn.Linear(all_outputs.in_features, len(labels), all_outputs.bias is not None, dtype=torch.float32)
+    with torch.no_grad():
+        for target, source in zip(own.parameters(), all_outputs.parameters(), strict=True):
+            target.copy_(source[slice(*span)] / temperature)
+    config, before = model.config, (model.config.id2label, model.config.label2id)
+    try:
+        model.set_submodule(name, own)
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: place for place, label in enumerate(labels)}
+        model.save_pretrained(str(folder))
+    finally:
+        model.set_submodule(name, all_outputs)
+        config.id2label, config.label2id = before
+
+
+def last_linear(model: Any) -> tuple[str, Any]:
+    """The layer that gives the logits, with its name; ModelFileError for a head of another form."""
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if name.partition(".")[0] in HEAD_NAMES and isinstance(module, nn.Linear)
+    ]
+    if not found or found[-1][1].out_features != model.config.num_labels:
+        raise ModelFileError(
+            f"the head of {type(model).__name__} does not end in a linear layer for its labels; "
+            "take another base"
+        )
+    return found[-1]
