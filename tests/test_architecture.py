@@ -42,6 +42,7 @@ JOINERS |= {
 JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
 JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
 JOINERS |= {"tune", "tune_data", "tune_base"}
+JOINERS |= {"export_model", "export_source", "export_check", "export_card", "export_folder"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 ENGINES |= {"trl", "datasets", "accelerate"}
 HEAVY = ENGINES | {

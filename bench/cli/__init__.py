@@ -19,7 +19,7 @@ SUMMARIES = {
     "compare": "Compare the same arms in two runs that asked the same questions.",
     "plan": "Say how much more data would settle what a run left open.",
     "train": "Train the models of a recipe, base and fine-tuned, and export them at four quants.",
-    "models": "List model files, hold two arms against each other, make models in Ollama.",
+    "models": "List, export, quantize, compare and publish models, also to Ollama and the hub.",
     "import": "Make a run from results that are already there.",
     "export": "Write a run's results in another project's layout.",
     "tasks": "List tasks, show their prompts, check a task file.",

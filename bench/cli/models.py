@@ -1,4 +1,4 @@
-"""`bench models`: the GGUF files below a folder, models made of them, whether two arms are one model."""
+"""`bench models`: the files below a folder, exports, models in Ollama, whether two arms are one model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from bench.cli import models_export
 from bench.errors import EXIT_ARMS_DIFFER, EXIT_ARMS_QUANTIZED, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class _ListByDefault(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_ListByDefault, help="List model files, hold two arms against each other, make models in Ollama."
+    cls=_ListByDefault, help="List, export, quantize, compare and publish models, also to Ollama and the hub."
 )
+app.command("export")(models_export.export)
 
 Host = Annotated[
     str | None, typer.Option(help="Where Ollama listens, in any form of OLLAMA_HOST; else OLLAMA_HOST.")

@@ -95,7 +95,7 @@ class Backend:
         _refuse_absent_packages(spec)
         folder, adapter = _present(spec, options)
         if folder is not None:
-            _check_folder(spec, _inspect(folder, options), options)
+            _check_folder(spec, _inspect(folder, options, spec.quant), options)
         if adapter is not None:
             model_folder.inspect_adapter(adapter)
 
@@ -291,7 +291,7 @@ def _refuse_revisions(spec: ModelSpec, options: Options) -> None:
 
 def _checked_folder(ref: str) -> ModelFiles:
     spec = ModelSpec(family="model", variant="any", quant="fp32", backend="hf", ref=ref)
-    files = _inspect(Path(ref), Options())
+    files = _inspect(Path(ref), Options(), "fp32")
     _check_folder(spec, files, Options())
     return files
 
@@ -369,11 +369,19 @@ def _files(spec: ModelSpec, options: Options) -> tuple[ModelFiles, AdapterFiles 
             folders.append(Path(ref))
     model, adapter = folders
     assert model is not None, "every arm has a ref"
-    return _inspect(model, options), None if adapter is None else model_folder.inspect_adapter(adapter)
+    files = _inspect(model, options, spec.quant)
+    return files, None if adapter is None else model_folder.inspect_adapter(adapter)
 
 
-def _inspect(folder: Path, options: Options) -> ModelFiles:
-    return model_folder.inspect(folder, allow_own_code=options.ignore_own_code)
+def _inspect(folder: Path, options: Options, quant: str) -> ModelFiles:
+    files = model_folder.inspect(folder, allow_own_code=options.ignore_own_code, quant=quant)
+    saved = files.config.get("quantization_config", {})
+    if quant == "int8" and saved and saved.get("llm_int8_threshold") != options.int8_threshold:
+        raise ModelFileError(
+            f"{folder}: it was quantized for option int8_threshold {saved.get('llm_int8_threshold')}, not "
+            f"{options.int8_threshold:g}; set that, or name the folder of the full-precision model"
+        )
+    return files
 
 
 # ---------------------------------------------------------------- what is recorded

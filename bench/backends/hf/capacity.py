@@ -30,7 +30,10 @@ def widest(
     n_values = cache_values(files.config)
     if n_values is None or _runs_on_gpu(device):
         return None
-    free = available_bytes() - files.n_parameters * _WEIGHT_BYTES[quant] - KEPT_BYTES
+    # weights that are packed already are as large in memory as on disk
+    is_packed = "quantization_config" in files.config
+    n_bytes = files.n_bytes if is_packed else files.n_parameters * _WEIGHT_BYTES[quant]
+    free = available_bytes() - n_bytes - KEPT_BYTES
     n_columns = int(free / (n_values * _CACHE_BYTES[quant] * _COPIES))
     # two prompts are kept beside the rows: the common beginning and the one whose answers begin
     if n_columns // sampling.context_tokens - 2 >= WIDEST:

@@ -119,8 +119,8 @@ def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
             dtype=dtype,
             attn_implementation=wanted.attention,
             device_map={"": wanted.device},
-            quantization_config=_quantization(wanted),
             output_loading_info=True,
+            **_quantization(files, wanted),
         )
     except torch.OutOfMemoryError:
         raise
@@ -136,10 +136,15 @@ def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
     return model
 
 
-def _quantization(wanted: Request) -> Any:
+def _quantization(files: ModelFiles, wanted: Request) -> dict[str, Any]:
+    """What makes transformers quantize while it loads; nothing where the folder says how it was done."""
     if wanted.quant in DTYPES:
-        return None
+        return {}
     load_bitsandbytes()
+    return {} if "quantization_config" in files.config else {"quantization_config": _settings(wanted)}
+
+
+def _settings(wanted: Request) -> transformers.BitsAndBytesConfig:
     # by itself transformers leaves out a head without bias alone
     kept = list(HEAD_NAMES) if wanted.head == "classification" else None
     if wanted.quant == "int8":

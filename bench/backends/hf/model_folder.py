@@ -17,6 +17,7 @@ from bench.backends.llama_cpp.gguf_check import file_digest
 from bench.errors import ModelFileError
 from bench.identity import canonical_json
 
+ANY_QUANT = "any"
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -38,6 +39,14 @@ _DTYPE_BITS = {
     "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64, "C64": 64, "F4": 4,
     "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
+_QUANTIZED: dict[str, dict[str, Any]] = {
+    "nf4": {
+        "quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "bfloat16",
+    },
+    "int8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+}  # fmt: skip
+"""What the config of a folder says that bitsandbytes quantized as `loading` does."""
 _AGAIN = "copy or download it again"
 
 
@@ -78,8 +87,12 @@ class AdapterFiles(NamedTuple):
         return (self.folder / ADAPTER_CONFIG,)
 
 
-def inspect(folder: Path, *, allow_own_code: bool = False) -> ModelFiles:
-    """The model of a folder; ModelFileError where it cannot or must not be loaded."""
+def inspect(folder: Path, *, allow_own_code: bool = False, quant: str | None = None) -> ModelFiles:
+    """The model of a folder; ModelFileError where it cannot or must not be loaded.
+
+    Weights that are quantized already pass where they are what hf itself makes of `quant`; of ANY_QUANT
+    all pass, for whoever reads no weights.
+    """
     _refuse_no_folder(folder)
     config = _json(folder / CONFIG)
     weights = _weights(folder)
@@ -89,12 +102,7 @@ def inspect(folder: Path, *, allow_own_code: bool = False) -> ModelFiles:
         for name, found in ((CONFIG, config), (TOKENIZER_CONFIG, tokenizer_config)):
             _refuse_own_code(folder / name, found)
     if "quantization_config" in config:
-        method = config["quantization_config"]
-        method = method.get("quant_method", "?") if isinstance(method, dict) else "?"
-        raise ModelFileError(
-            f"{folder}: its weights are quantized already ({str(method)[:20]}); hf quantizes on loading, so "
-            "name the folder of the full-precision model"
-        )
+        _refuse_other_quantization(folder, config["quantization_config"], quant)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise ModelFileError(f"{folder}: holds no tokenizer (tokenizer.json); save the model with its own")
     tensors: dict[str, tuple[int, ...]] = {}
@@ -102,6 +110,20 @@ def inspect(folder: Path, *, allow_own_code: bool = False) -> ModelFiles:
         tensors |= tensor_shapes(path)
     texts = tuple(folder / name for name in TEXT_FILES if (folder / name).is_file())
     return ModelFiles(folder, config, tokenizer_config, weights, tensors, texts)
+
+
+def _refuse_other_quantization(folder: Path, found: Any, quant: str | None) -> None:
+    """Refuse weights that are quantized otherwise than hf would quantize them on loading."""
+    settings = found if isinstance(found, dict) else {}
+    wanted = {} if quant == ANY_QUANT else _QUANTIZED.get(quant or "")
+    if wanted is not None and all(settings.get(key) == value for key, value in wanted.items()):
+        return
+    method = str(settings.get("quant_method", "?"))[:20]
+    otherwise = f" and otherwise than hf makes {quant} of it" if wanted else ""
+    raise ModelFileError(
+        f"{folder}: its weights are quantized already ({method}){otherwise}; hf quantizes on loading, so "
+        "name the folder of the full-precision model"
+    )
 
 
 def template_source(files: ModelFiles) -> str | None:

@@ -14,7 +14,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from bench.backends.hf.model_folder import ModelFiles, inspect, template_source
+from bench.backends.hf.model_folder import ANY_QUANT, ModelFiles, inspect, template_source
 from bench.backends.llama_cpp.gguf_check import PROBE_TIMEOUT_S, run_limited
 from bench.backends.llama_cpp.probe import limit_self
 from bench.chat_template import ChatTemplate
@@ -42,7 +42,8 @@ def main() -> None:
     found: dict[str, str] = {}
     try:
         # code of the folder's own is for others to refuse; here none could run
-        source = template_source(inspect(Path(sys.argv[1]), allow_own_code=True))
+        files = inspect(Path(sys.argv[1]), allow_own_code=True, quant=ANY_QUANT)
+        source = template_source(files)
         ChatTemplate(source or "", "<s>", "</s>", ()).try_out()
     except ModelFileError as error:
         found["error"] = str(error)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.backends._answer_text import AnswerText
-from bench.chat_template import ChatTemplate, TemplateError
+from bench.chat_template import PROBE, ChatTemplate, TemplateError
 from bench.errors import ModelFileError
 from bench.records import Prompt
 
@@ -33,6 +33,9 @@ class Tokens:
             )
         special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
         texts = {*special, *map(str, tokenizer.all_special_tokens)}
+        self._special = {
+            int(token) for token, added in tokenizer.added_tokens_decoder.items() if added.special
+        } | set(tokenizer.all_special_ids)
         self.source: str = source
         """The template's own text."""
         self.template = ChatTemplate(
@@ -56,6 +59,19 @@ class Tokens:
     def of_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of a text that continues a prompt; names of control tokens are text in it."""
         return self._ids(text, split_special_tokens=True)
+
+    def end_of_turn(self) -> int | None:
+        """The control token that the template writes after an assistant's turn; None where there is none.
+
+        A model ends its answers with what its training text had there, whatever its config calls the end.
+        """
+        whole = self.template.render(PROBE)
+        _, said, rest = whole.partition(PROBE[2]["content"])
+        opening = self.template.without_bos(self.template.render(PROBE[3:])).partition(PROBE[3]["content"])[0]
+        if not said or (opening and rest.startswith(opening)):
+            return None  # the next turn begins without this one having been ended
+        ids = self._ids(rest.lstrip())
+        return ids[0] if ids and ids[0] in self._special else None
 
     def _ids(self, text: str, **more: Any) -> tuple[int, ...]:
         # a lone surrogate cannot be tokenized; it is shown as what it is

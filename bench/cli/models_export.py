@@ -1,0 +1,75 @@
+"""`bench models export` and `quantize`: a model in the forms it is deployed in. Steps go to stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.errors import ModelFileError, UsageError
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)", re.IGNORECASE)
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SMALLEST_SHARD = 1000
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A transformers folder, or models/NAME/TRAINING.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Forms, comma-separated: fp32, fp16, bf16, nf4, int8 (transformers), gguf-fp16, q8_0, "
+            "q4_K_M, ... (GGUF)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the forms.")],
+    adapter: Annotated[
+        Path | None, typer.Option(help="A PEFT adapter, merged in fp32.", show_default=False)
+    ] = None,
+    shard_size: Annotated[str, typer.Option(help="Largest part of safetensors.")] = "5GB",
+    family: Annotated[
+        str | None, typer.Option(help="Family of the arms; else the training's or the folder's name.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="Variant of the arms.", show_default=False)] = None,
+    licence: Annotated[
+        str | None, typer.Option("--license", help="For the card; else what the base's card says.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What was made as JSON on stdout.")] = False,
+) -> None:
+    """Write a model in other forms, each proven to be the same model; what is not is set aside (exit 5)."""
+    from bench.export_model import export as export_model
+    from bench.training.export.forms import parse
+
+    exported = export_model(
+        model,
+        parse(to),
+        out,
+        adapter=adapter,
+        shard_bytes=_bytes(shard_size),
+        family=family,
+        variant=variant,
+        licence=licence,
+        told=lambda step: typer.echo(step, err=True),
+    )
+    if as_json:
+        made = [one.facts() | {"path": str(one.path)} for one in exported.made]
+        typer.echo(json.dumps({"out": str(out), "made": made}, indent=1))
+    else:
+        typer.echo(exported.entries, nl=False)
+    for one in exported.made:
+        if one.is_published:
+            typer.echo(f"{one.path}  {one.n_bytes:,} bytes  {one.check.sentence()}", err=True)
+    if exported.refusal:
+        raise ModelFileError(exported.refusal)
+
+
+def _bytes(text: str) -> int:
+    """A size such as `2GB`, decimal as on the hub."""
+    match = _SIZE.fullmatch(text.strip())
+    n_bytes = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if n_bytes < _SMALLEST_SHARD:
+        raise UsageError(f"--shard-size {text!a}: write a size such as 500MB or 2GB")
+    return n_bytes

@@ -1,0 +1,145 @@
+"""What stands in the folder of an export: forms, their facts, and where each belongs.
+
+In: a folder and the forms that were made. Out: their places, `export.json` read and written, the entries of
+a config. It makes and compares nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from bench.errors import StorageError
+from bench.identity import content_id
+from bench.records import ModelSpec
+from bench.store import write_whole
+from bench.training.export.forms import Form
+
+if TYPE_CHECKING:
+    from bench.training.export.check import ExportCheck
+
+GGUF = "gguf"
+REJECTED = "rejected"
+FACTS = "export.json"
+ENTRIES = "models.yaml"
+PAGE = "README.md"
+
+
+class Made(NamedTuple):
+    """One form that was made and compared."""
+
+    form: Form
+    path: Path
+    """Where it stands: its place, or below `rejected/`."""
+    n_bytes: int
+    """Of a folder, of all files in it."""
+    digest: str
+    """`sha256:...` of the file, or over those of a folder's files."""
+    n_parameters: int
+    """Of the model, whatever the form."""
+    check: ExportCheck
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is the model."""
+        return not self.check.differences
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bytes of the form for each weight of the model, times 8."""
+        return 8 * self.n_bytes / self.n_parameters
+
+    def facts(self) -> dict[str, Any]:
+        """What `export.json` says of it."""
+        found = {
+            "form": self.form.name,
+            "quant": self.form.quant,
+            "kind": self.form.kind,
+            "file": self.path.name,
+            "bytes": self.n_bytes,
+            "digest": self.digest,
+            "n_parameters": self.n_parameters,
+            "bits_per_weight": self.bits_per_weight,
+            "published": self.is_published,
+        }
+        differences = [difference._asdict() for difference in self.check.differences]
+        checked = {**self.check._asdict(), "differences": differences, "said": self.check.sentence()}
+        return {**found, "check": checked}
+
+
+def place(out: Path, form: Form, name: str) -> Path:
+    """Where a form is published."""
+    return out / GGUF / f"{name}-{form.quant}.gguf" if form.kind == "gguf" else out / form.name
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
+    return sum(found.stat().st_size for found in files)
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:...` of a file, or over the names and digests of a folder's weights and configs."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    parts = {found.name: digest_of(found) for found in sorted(path.iterdir()) if found.name != PAGE}
+    return f"sha256:{content_id(parts, 64)}"
+
+
+def published(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The forms of an `export.json` that are the model."""
+    return [one for one in found.get("forms", {}).values() if one["published"]]
+
+
+def entries(spec: ModelSpec, out: Path, name: str, forms: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Published forms, as `export.json` has them, as `models:` of a config has them."""
+    shared = {"family": spec.family, "variant": spec.variant}
+    found: list[dict[str, Any]] = []
+    gguf = [one["quant"] for one in forms if one["kind"] == "gguf"]
+    if gguf:
+        ref = str(out / GGUF / f"{name}-{{quant}}.gguf")
+        found.append({**shared, "quants": gguf, "backend": "llama_cpp", "ref": ref})
+    kept = {key: value for key, value in spec.options.items() if key in {"head", "labels", "label_scores"}}
+    for one in forms:
+        if one["kind"] != "gguf":
+            entry = {**shared, "quants": [one["quant"]], "backend": "hf", "ref": str(out / one["form"])}
+            found.append({**entry, **({"options": kept} if kept else {})})
+    return [{**entry, "prompt_style": spec.prompt_style} for entry in found]
+
+
+def as_yaml(found: Sequence[dict[str, Any]]) -> str:
+    """Entries as they stand in a config.yaml; empty where there are none."""
+    if not found:
+        return ""
+    return yaml.safe_dump({"models": list(found)}, sort_keys=False, allow_unicode=True, width=100)
+
+
+def write_entries(out: Path, found: dict[str, Any]) -> str:
+    """`models.yaml` with every published form, and its text."""
+    spec, name = ModelSpec.model_validate(found["source"]), found["card"]["name"]
+    text = as_yaml(entries(spec, out, name, published(found)))
+    write_whole(out / ENTRIES, text.encode("utf-8"))
+    return text
+
+
+def read_facts(out: Path) -> dict[str, Any]:
+    """`export.json`; empty where there is none. StorageError where it cannot be read."""
+    path = out / FACTS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise StorageError(f"{path}: cannot be read; remove it and export again") from error
+    return found if isinstance(found, dict) else {}
+
+
+def write_facts(out: Path, found: dict[str, Any]) -> None:
+    """`export.json`, whole."""
+    write_whole(out / FACTS, json.dumps(found, indent=1, ensure_ascii=False).encode("utf-8") + b"\n")

@@ -1,0 +1,282 @@
+"""A trained model in the forms it is deployed in, published only where it is proven to be the same model.
+
+    bench models export models/NAME/TRAINING --to fp16,q4_K_M,q8_0 --out exports/NAME
+
+In: a transformers folder, with an adapter or without, or a finished training. Out, below one folder:
+
+    fp16/ nf4/ ...      transformers folders, each with its README.md
+    gguf/               GGUF files NAME-QUANT.gguf and their README.md
+    models.yaml         the entries for `models:` in config.yaml
+    export.json         what was made, of what, and how every form compared
+    rejected/           forms that are not the model; no config names them
+
+Everything is made in a hidden folder beside them and renamed when it is whole and was compared, so that a
+stop leaves nothing half. An adapter is merged in fp32, never into quantized weights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from bench import export_card, export_folder, export_source
+from bench.errors import MissingExtraError, RunLockedError, StorageError, UsageError, disk_errors
+from bench.export_folder import GGUF, PAGE, REJECTED, Made, place
+from bench.export_source import Source
+from bench.openmp import spin_briefly
+from bench.store import write_whole
+from bench.training.export.forms import Form
+
+if TYPE_CHECKING:
+    from bench.export_check import Reference
+    from bench.training.export.check import ExportCheck
+
+_WORK = ".export"
+_BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0, "nf4": 1.2, "int8": 1.4}
+_NEEDS = {
+    "folder": (),
+    "quantized": ("bitsandbytes", "accelerate"),
+    "gguf": ("gguf", "llama_cpp"),
+}
+_REMEDY = {"quantized": 'pip install "bench[hf]"', "gguf": 'pip install "bench[train]" "bench[llama]"'}
+
+Told = Callable[[str], None]
+
+
+class Exported(NamedTuple):
+    """What an export left."""
+
+    out: Path
+    made: tuple[Made, ...]
+    entries: str
+    """The published forms as `models:` of a config; empty where there are none."""
+
+    @property
+    def refusal(self) -> str | None:
+        """One line about the forms that are not the model; None where all are."""
+        wrong = [made for made in self.made if not made.is_published]
+        if not wrong:
+            return None
+        named = "; ".join(f"{made.form.name}: {made.check.sentence()}" for made in wrong)
+        return f"{self.out / REJECTED}: not the model that was exported, so not published: {named}"
+
+
+def export(
+    model: str,
+    forms: Sequence[Form],
+    out: Path,
+    *,
+    adapter: Path | None = None,
+    shard_bytes: int = 5 * 10**9,
+    family: str | None = None,
+    variant: str | None = None,
+    licence: str | None = None,
+    told: Told = lambda step: None,
+) -> Exported:
+    """Make, compare and publish the forms; BenchErrors say what is wrong before anything is written."""
+    _need_packages(forms)
+    source = export_source.find(model, adapter, family, variant)
+    _refuse_forms(source, forms, out)
+    licence = export_card.licence_of(source, licence)
+    with _working_folder(out) as work:
+        _refuse_full_disk(source, forms, out)
+        with disk_errors(out):
+            made = _Export(source, forms, work, shard_bytes, told).run()
+            return _published(source, made, out, licence)
+
+
+class _Export:
+    """The forms of one model, made one after the other in the folder of work."""
+
+    def __init__(
+        self, source: Source, forms: Sequence[Form], work: Path, shard_bytes: int, told: Told
+    ) -> None:
+        self.source, self.forms, self.work = source, forms, work
+        self.shard_bytes, self.told = shard_bytes, told
+        self._full: Path | None = None
+
+    def run(self) -> list[Made]:
+        """Every form, whole and compared."""
+        known = self._load()
+        return [self._made(known, form) for form in _in_order(self.forms)]
+
+    def _load(self) -> Reference:
+        from bench import export_check
+        from bench.backends.hf import loading
+
+        head = "classification" if self.source.is_classifier else "causal_lm"
+        adapter = self.source.adapter
+        self.told("loading the model" + ("" if adapter is None else " and merging its adapter, in fp32"))
+        wanted = export_check.request("fp32", head, merge=adapter is not None)
+        loaded = loading.load(self.source.files, adapter, wanted)
+        return export_check.reference(loaded, str(self.source.files.folder), head)
+
+    def _made(self, known: Reference, form: Form) -> Made:
+        self.told(f"{form.name}: writing and comparing")
+        kinds = {"folder": self._folder, "quantized": self._quantized, "gguf": self._gguf}
+        path, found = kinds[form.kind](known, form)
+        n_bytes, digest = export_folder.size_of(path), export_folder.digest_of(path)
+        n_parameters = known.loaded.model.num_parameters()
+        return Made(form, path, n_bytes, digest, n_parameters, found)
+
+    def _folder(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
+        from bench import export_check
+
+        path = self.work / form.name
+        self._save(known, path, form.quant)
+        return path, export_check.check_folder(known, path, form.quant)
+
+    def _save(self, known: Reference, path: Path, dtype: str) -> None:
+        from bench.training.export.weights import save_folder
+
+        model, texts = known.loaded.model, self.source.files.texts
+        save_folder(model, texts, path, dtype, self.shard_bytes, known.ends)
+
+    def _quantized(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
+        """nf4 and int8: bitsandbytes quantizes the merged model while it is read."""
+        from bench import export_check
+        from bench.backends.hf import loading, model_folder
+        from bench.training.export import weights
+
+        path = self.work / form.name
+        files = model_folder.inspect(self._merged_folder(known))
+        in_memory = loading.load(files, None, export_check.request(form.quant, known.head))
+        weights.write_weights(in_memory.model, path, self.shard_bytes)
+        weights.write_texts(self.source.files.texts, path, known.ends)
+        return path, export_check.check_quantized(known, in_memory, path, form.quant)
+
+    def _gguf(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
+        from bench.training.export import gguf_files
+
+        merged = self._merged_folder(known)
+        path = self.work / f"{self.source.name}-{form.quant}.gguf"
+        title = f"{self.source.spec.family} {self.source.spec.variant}"
+        if form.quant in gguf_files.FP_QUANTS:
+            gguf_files.write_gguf(merged, path, title, form.quant)
+            return path, gguf_files.check(merged, path, form.quant)
+        if self._full is None:
+            self._full = self.work / "full.gguf"
+            gguf_files.write_gguf(merged, self._full, title)
+        gguf_files.quantized(self._full, path, form.quant)
+        return path, gguf_files.check(merged, path, form.quant)
+
+    def _merged_folder(self, known: Reference) -> Path:
+        """The merged model on disk, as other programs read it; in fp16, or fp32 where a form needs that."""
+        finer = any(form.kind == "gguf" and form.quant in {"fp32", "bf16"} for form in self.forms)
+        dtype = "fp32" if finer else "fp16"
+        own = self.work / dtype
+        merged = own if own.is_dir() else self.work / "merged"
+        if not merged.is_dir():
+            self._save(known, merged, dtype)
+        return merged
+
+
+def _published(source: Source, made: Sequence[Made], out: Path, licence: str | None) -> Exported:
+    """Every form at its place with its card, or set aside; then what scripts and configs read."""
+    before = export_folder.read_facts(out).get("forms", {})
+    found = {
+        "source": source.spec.model_dump(mode="json", exclude_none=True),
+        "card": export_card.about(source, made[0].n_parameters, licence),
+        "forms": before | {one.form.name: one.facts() for one in made},
+    }
+    cards = export_card.pages(out, found)
+    for one in made:
+        if one.is_published and one.form.kind != "gguf":
+            write_whole(one.path / PAGE, cards[one.form.name].encode("utf-8"))
+    moved = tuple(_moved(one, out, source.name) for one in made)
+    if GGUF in cards:
+        (out / GGUF).mkdir(exist_ok=True)
+        write_whole(out / GGUF / PAGE, cards[GGUF].encode("utf-8"))
+    export_folder.write_facts(out, found)
+    return Exported(out, moved, export_folder.write_entries(out, found))
+
+
+def _moved(one: Made, out: Path, name: str) -> Made:
+    target = place(out, one.form, name) if one.is_published else out / REJECTED / one.path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not one.is_published:
+        _remove(target)  # of an earlier attempt
+    one.path.replace(target)
+    return one._replace(path=target)
+
+
+def _in_order(forms: Sequence[Form]) -> list[Form]:
+    """Folders first: what others are made of is then there already."""
+    return sorted(forms, key=lambda form: ("folder", "quantized", "gguf").index(form.kind))
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def _need_packages(forms: Sequence[Form]) -> None:
+    needed = ("torch", "transformers", "peft", "safetensors")
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        raise MissingExtraError('an export needs torch, transformers and peft; run: pip install "bench[hf]"')
+    spin_briefly()
+    for form in forms:
+        for name in _NEEDS[form.kind]:
+            if importlib.util.find_spec(name) is None:
+                raise MissingExtraError(f"--to {form.name} needs {name}; run: {_REMEDY[form.kind]}")
+
+
+def _refuse_forms(source: Source, forms: Sequence[Form], out: Path) -> None:
+    if source.is_classifier and (gguf := [form.name for form in forms if form.kind == "gguf"]):
+        raise UsageError(
+            f"--to {gguf[0]}: a GGUF file holds no classification head; take fp32, fp16, bf16, nf4 or int8"
+        )
+    there = [path for form in forms if (path := place(out, form, source.name)).exists()]
+    if there:
+        raise UsageError(
+            f"{there[0]} is there already; remove it (`bench models rm`) or choose another --out"
+        )
+
+
+def _refuse_full_disk(source: Source, forms: Sequence[Form], out: Path) -> None:
+    """StorageError where the forms, and what they are made of, cannot all stand there."""
+    bytes_each = [_BYTES.get(form.quant, 1.1) for form in forms]
+    beside = 0.0 if all(form.kind == "folder" for form in forms) else 4.0
+    needed = int(source.files.n_parameters * (sum(bytes_each) + beside))
+    with disk_errors(out):
+        free = shutil.disk_usage(out).free
+    if free < needed:
+        raise StorageError(
+            f"{out}: {free / 2**20:,.0f} MiB free, these forms need about {needed / 2**20:,.0f} while they "
+            "are made; free some space, or name fewer at a time"
+        )
+
+
+@contextmanager
+def _working_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder for what is not finished; what an earlier export left there is removed."""
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(out / f"{_WORK}.lock").acquire(timeout=0)
+    except Timeout as error:  # an OSError too
+        raise RunLockedError(
+            f"{out}: another export works here; wait for it or choose another --out"
+        ) from error
+    except OSError as error:
+        raise StorageError(f"{out}: cannot be written: {error.strerror}") from error
+    work = out / _WORK
+    with lock:
+        try:
+            _remove(work)
+            with disk_errors(work):
+                work.mkdir()
+            yield work
+        finally:
+            _remove(work)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

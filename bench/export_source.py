@@ -1,0 +1,154 @@
+"""Which model an export starts from: a transformers folder, with or without an adapter, or a training.
+
+In: what the command line names. Out: a Source whose files were checked, with the names its arms will have,
+or a BenchError that says what is wrong with it. Nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from bench.backends.hf import Options as HfOptions
+from bench.backends.hf import hub, model_folder
+from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
+from bench.errors import ModelFileError, UsageError
+from bench.identity import slug
+from bench.records import ModelSpec
+
+ARM = "arm.json"
+CARD = "card.json"
+_TOKENIZER = "tokenizer.json"
+
+
+class Source(NamedTuple):
+    """What is exported."""
+
+    files: ModelFiles
+    adapter: AdapterFiles | None
+    spec: ModelSpec
+    """Family, variant, prompt style and options of its arms; quant and ref are those of the source."""
+    base: str | None
+    """What the base model is called, as far as anybody said."""
+    training: Path | None
+    """The folder of the training it came from."""
+    facts: dict[str, Any]
+    """What the training noted about itself."""
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it has a classification head."""
+        return self.spec.options.get("head") == "classification"
+
+    @property
+    def name(self) -> str:
+        """How files of it are called."""
+        return slug(f"{self.spec.family}-{self.spec.variant}")
+
+
+def find(model: str, adapter: Path | None, family: str | None, variant: str | None) -> Source:
+    """The source that `model` names; UsageError, ModelFileError or ConfigError where it is none."""
+    folder = Path(model)
+    if (folder / ARM).is_file():
+        if adapter is not None:
+            raise UsageError(f"{folder}: a finished training brings its own adapter; leave --adapter out")
+        return _renamed(_of_training(folder), family, variant)
+    _refuse_no_model(folder)
+    files = model_folder.inspect(folder)
+    adapted = None if adapter is None else model_folder.inspect_adapter(adapter)
+    if adapted is not None:
+        _refuse_other_tokenizer(files, adapted)
+    spec = ModelSpec(
+        family=slug(folder.resolve().name, 40),
+        variant="base" if adapted is None else "fine-tuned",
+        quant="fp32",
+        backend="hf",
+        ref=str(folder),
+        adapter=None if adapter is None else str(adapter),
+    )
+    return _renamed(Source(files, adapted, spec, _base_name(files, adapted), None, {}), family, variant)
+
+
+def _refuse_no_model(folder: Path) -> None:
+    """UsageError for everything that a user may name instead of a model."""
+    if not folder.exists():
+        raise UsageError(f"{folder}: no such folder; name a transformers folder or models/NAME/TRAINING")
+    if folder.suffix == ".gguf":
+        raise UsageError(f"{folder}: a GGUF file; `bench models quantize` makes other quants of one")
+    trainings = sorted(path.parent for path in folder.glob(f"*/{ARM}")) if folder.is_dir() else []
+    if trainings:
+        names = ", ".join(str(path) for path in trainings)
+        raise UsageError(f"{folder}: holds several trainings; name one of them: {names}")
+    if (folder / model_folder.ADAPTER_CONFIG).is_file() and not (folder / model_folder.CONFIG).is_file():
+        raise UsageError(f"{folder}: an adapter alone; name its base as MODEL and it with --adapter {folder}")
+
+
+def _of_training(folder: Path) -> Source:
+    """The source that `arm.json` describes; its paths begin at the working folder."""
+    path = folder / ARM
+    try:
+        spec = ModelSpec.model_validate_json(path.read_bytes())
+        options = HfOptions.model_validate(spec.options)
+    except (OSError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise ModelFileError(f"{path}: does not describe an arm of hf ({reason}); train it again") from error
+    if spec.backend != "hf":
+        raise ModelFileError(f"{path}: an arm of {spec.backend}; only models of transformers are exported")
+    model = _folder(spec, spec.ref, options.revision, "revision")
+    files = model_folder.inspect(model, allow_own_code=options.ignore_own_code)
+    adapter = None
+    if spec.adapter is not None:
+        where = _folder(spec, spec.adapter, options.adapter_revision, "adapter_revision")
+        adapter = model_folder.inspect_adapter(where)
+        _refuse_other_tokenizer(files, adapter)
+    base = spec.ref.removeprefix("hf://") if hub.is_hub_reference(spec.ref) else _base_name(files, adapter)
+    return Source(files, adapter, spec, base, folder, _facts(folder))
+
+
+def _folder(spec: ModelSpec, ref: str, revision: str | None, option: str) -> Path:
+    if hub.is_hub_reference(ref):
+        return hub.download(hub.hub_folder(spec.arm, ref, revision, option))
+    return Path(ref)
+
+
+def _refuse_other_tokenizer(files: ModelFiles, adapter: AdapterFiles) -> None:
+    """An adapter's own tokenizer would be silently dropped; refuse it where it is not the base's."""
+    own, of_base = adapter.folder / _TOKENIZER, files.folder / _TOKENIZER
+    if own.is_file() and of_base.is_file() and own.read_bytes() != of_base.read_bytes():
+        raise ModelFileError(
+            f"{own}: not the tokenizer of {files.folder}; save the base with the tokenizer that the adapter "
+            "was trained with (and its embeddings resized), and name that folder"
+        )
+
+
+def _base_name(files: ModelFiles, adapter: AdapterFiles | None) -> str | None:
+    """What the config or the adapter calls the base, where that is a name on the hub and no path."""
+    named = (
+        adapter.config.get("base_model_name_or_path") if adapter else None,
+        files.config.get("_name_or_path"),
+    )
+    for name in named:
+        if isinstance(name, str) and name.count("/") == 1 and not Path(name).exists() and name[0].isalnum():
+            return name
+    return None
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _renamed(source: Source, family: str | None, variant: str | None) -> Source:
+    """The source under the names that the command line gives its arms."""
+    given = {"family": family or source.spec.family, "variant": variant or source.spec.variant}
+    try:
+        spec = ModelSpec.model_validate(source.spec.model_dump() | given)
+    except ValidationError as error:
+        raise UsageError(f"--family {family!a} --variant {variant!a}: {error.errors()[0]['msg']}") from error
+    return source._replace(spec=spec)
