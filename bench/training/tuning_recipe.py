@@ -142,7 +142,9 @@ class EvaluationOptions(Record):
     width: int = Field(16, ge=1, le=256)
     """Answers decoded together."""
     forgetting: GeneralText | None = None
-    """Text on which the perplexity before and after is compared."""
+    """Text on which the perplexity before and after is compared; None takes bench's own sample."""
+    forgetting_documents: int = Field(200, ge=2)
+    """At most so many documents of it, evenly taken; they are the unit of the comparison."""
     other_task: DataOptions | None = None
     """A task that is not trained: its accuracy before and after."""
 
@@ -162,6 +164,8 @@ class TuningRecipe(Record):
     """The examples: one such section, or a list of them, which is several tasks."""
     introduce: Literal["together", "gradually"] = "together"
     """Several tasks: mixed from the start, or one after the other with a part of the earlier ones kept in."""
+    rehearsed: float = Field(0.2, ge=0, lt=1)
+    """Gradually: the share of each later task's turn that is earlier tasks again."""
     general_text: GeneralText | None = None
     """Raw text that is learnt or mixed in."""
     base: BaseOptions | None = None
