@@ -223,7 +223,9 @@ def _append(columns: dict[str, list[Any]], row: Row, schema: AnswerSchema) -> No
     columns["valid"].append(valid)
     columns["score"].append(answer.get(schema.score))
     columns[LABEL].append(schema.label_of(answer) if valid else None)
-    columns["confidence"].append(answer.get(schema.confidence))
+    # older runs have no such key; an answer's own word goes before what stands beside it
+    stated = answer.get(schema.confidence) if schema.confidence else completion.get("confidence")
+    columns["confidence"].append(stated if valid else None)
     columns["duration_s"].append(completion["duration_s"] if alone else None)
     columns["ttft_s"].append(completion["ttft_s"] if alone else None)
     for name in ("completion_tokens", "prompt_tokens", "batch_size"):

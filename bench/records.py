@@ -360,6 +360,8 @@ class Completion(Record):
     """Seconds from admission to the last token."""
     batch_size: int | None = None
     """Sequences that were decoded together with this one, itself included."""
+    confidence: float | None = Field(None, ge=0, le=1)
+    """Probability of the answer by the model itself, where it is a classifier: a bare label states none."""
     seed_sent: int | None = None
     """Seed of the request it came from, where one request gave several answers; else the sample's own."""
     error: Text | None = None

@@ -25,7 +25,7 @@ SAMPLE_COLUMNS = {
     "outcome": "one of the outcomes of the validator, as text",
     "valid": "whether the outcome is `valid`",
     "score": "the task's score; NaN unless valid",
-    "confidence": "the stated confidence, 0 to 1; NaN unless valid or where the task has none",
+    "confidence": "the stated confidence, or a classifier's own, 0 to 1; NaN unless valid or without either",
     "duration_s": "seconds from admission to the last token; NaN where not measured alone",
     "ttft_s": "seconds to the first token; NaN where not measured alone",
     "completion_tokens": "tokens of the answer; NaN where unknown",

@@ -111,6 +111,29 @@ class Inspectable(Protocol):
         """The k likeliest first tokens of an answer, likeliest first."""
 
 
+class TextSurprise(NamedTuple):
+    """How well a model foretold one raw text."""
+
+    nats: float
+    """Negative log-likelihood of the tokens that were foretold, together."""
+    n_tokens: int
+    """How many these are: all of the text's, but its first where no token begins a text."""
+    n_bytes: int
+    """Their UTF-8 bytes."""
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A session that tells how well the model foretells raw text, without a conversation around it."""
+
+    def text_surprise(self, texts: Sequence[str], window: int, stride: int) -> Iterator[TextSurprise]:
+        """One TextSurprise per text, in order.
+
+        At most `window` tokens are read at once. A longer text is read in windows that begin `stride` tokens
+        after one another; each foretells what the ones before did not, after the rest of it as context.
+        """
+
+
 class Backend(Protocol):
     """The class each backend module names `Backend`; made without arguments, opens nothing by itself."""
 

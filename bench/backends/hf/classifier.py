@@ -10,6 +10,7 @@ or letter where that is the answer's form, else the JSON object with
     label        in a text field with choices, the likeliest label
     text         any other text field says that a classifier answered, with all probabilities
 
+A bare label states no confidence; the completion carries the likeliest label's probability beside it.
 Nothing is drawn, so sampling does not apply and every iteration would be the same: one is asked for. A
 schema with any other field cannot be served and is refused. An article that the model cannot read whole
 is `context_overflow`; it is never cut.
@@ -107,6 +108,7 @@ class ClassifierSession:
             return Completion(prompt_tokens=len(ids), error=" ".join(str(error).split())[:300])
         return Completion(
             text=answer_text(self._open.labels, probabilities),
+            confidence=round(max(probabilities), _DIGITS),
             stop_reason="stop",
             prompt_tokens=len(ids),
             cached_tokens=0,

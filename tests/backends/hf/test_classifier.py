@@ -70,6 +70,18 @@ def test_a_label_is_answered_with_its_probability(opened, classifier):
     assert (found.prompt_tokens, found.completion_tokens) == (ids.shape[1], None)
 
 
+def test_a_bare_label_is_answered_with_its_probability_beside_it(opened, classifier):
+    choices = AnswerField(name="label", type="text", choices=tuple(LABELS))
+    (found,) = complete(
+        opened(AnswerSchema(form="label", fields=(choices,), label="label")), (1,), text="Up."
+    )
+    model = DistilBertForSequenceClassification.from_pretrained(str(classifier))
+    ids = AutoTokenizer.from_pretrained(str(classifier))("Up.", return_tensors="pt")["input_ids"]
+    probabilities = model(ids).logits[0].softmax(dim=0).tolist()
+    assert found.text == LABELS[probabilities.index(max(probabilities))]
+    assert found.confidence == pytest.approx(max(probabilities), abs=1e-5)
+
+
 def test_the_answer_follows_from_the_article_alone(opened):
     session = opened(settings=sampling(temperature=5.0, top_k=1))
     assert len({c.text for c in complete(session, range(5), text="Profits rose.")}) == 1
