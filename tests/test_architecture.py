@@ -43,6 +43,7 @@ JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "l
 JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
 JOINERS |= {"tune", "tune_data", "tune_base"}
 JOINERS |= {"export_model", "export_source", "export_check", "export_card", "export_folder"}
+JOINERS |= {"evaluate", "evaluation"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 ENGINES |= {"trl", "datasets", "accelerate"}
 HEAVY = ENGINES | {

@@ -19,6 +19,7 @@ SUMMARIES = {
     "compare": "Compare the same arms in two runs that asked the same questions.",
     "plan": "Say how much more data would settle what a run left open.",
     "train": "Train the models of a recipe, base and fine-tuned, and export them at four quants.",
+    "evaluate": "Measure what a training was worth: untuned, tuned and baselines on the held-out items.",
     "models": "List, export, quantize, compare and publish models, also to Ollama and the hub.",
     "import": "Make a run from results that are already there.",
     "export": "Write a run's results in another project's layout.",

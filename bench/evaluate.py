@@ -1,0 +1,242 @@
+"""What a training was worth: `bench evaluate models/NAME`, and the end of every `bench train`.
+
+    models/<name>/ --arms--> Config --sweep--> sentiments/<run_id>/ --report--> tables --> evaluation.md, .csv
+                   `-general text--> surprise before and after --> forgetting.csv
+
+In: what a training left (`recipe.json`, `<training>/arm.json`, `test*.jsonl`). Out: one run and one report a
+task, and in the folder evaluation.md, evaluation.csv, evaluation_pairs.csv, forgetting.csv and
+forgetting_documents.csv. What was measured of the same models on the same items is not measured again: a run
+is gone on with, and arms that are new are added to it. It trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import conditions, store, sweep
+from bench.analysis.evaluation import comparison_table, evaluation_table
+from bench.analysis.forgetting import forgetting_sentences, forgetting_table
+from bench.errors import ResumeRefusedError
+from bench.evaluation import shown
+from bench.evaluation.arms import Planned, Settings, planned
+from bench.evaluation.folder import TrainedFolder, read_folder
+from bench.evaluation.forgetting import held_out_text, measure
+from bench.identity import content_id, slug
+from bench.report import make_report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUNS, REPORTS, HEATMAPS = Path("sentiments"), Path("reports"), Path("heatmaps")
+Watch = Callable[[sweep.Plan], AbstractContextManager[sweep.Progress]]
+Say = Callable[[str], None]
+
+
+class TaskEvaluation(NamedTuple):
+    """One task's run and what it shows."""
+
+    task: str
+    run_id: str
+    is_trained: bool
+    """False for the task that was only asked before and after."""
+    arms: pd.DataFrame
+    """Its rows of `evaluation.csv`."""
+    pairs: pd.DataFrame
+    """Its rows of `evaluation_pairs.csv`; empty where nothing is known to be right."""
+    tables: dict[str, pd.DataFrame]
+    """All of the report's."""
+    notes: tuple[str, ...]
+
+
+class Forgetting(NamedTuple):
+    """What trainings cost on general text."""
+
+    documents: pd.DataFrame
+    """`forgetting_documents.csv`."""
+    table: pd.DataFrame
+    """`forgetting.csv`."""
+    sentences: tuple[str, ...]
+    source: str
+    """Where the text is from."""
+    notes: tuple[str, ...]
+
+
+class Evaluation(NamedTuple):
+    """What was found of all trainings of a recipe."""
+
+    name: str
+    folder: Path
+    tasks: tuple[TaskEvaluation, ...]
+    forgetting: Forgetting | None
+    """None where it was not asked for or no trained model writes."""
+    notes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    """Every file written."""
+
+
+def evaluate(
+    folder: Path,
+    settings: Settings | None = None,
+    root: Path = Path(),
+    *,
+    forgetting: bool = True,
+    only: Sequence[str] | None = None,
+    watch: Watch | None = None,
+    say: Say = lambda text: None,
+) -> Evaluation:
+    """Measure what `bench train` left in `folder`, and write what it shows.
+
+    `root` is where the recipe's general text lies; `only` chooses the report's outputs as `make_report`.
+    UsageError where nothing in the folder is finished, and every error of a sweep.
+    """
+    made, asked = read_folder(folder), settings or Settings()
+    # everything is looked at before anything is measured
+    text = held_out_text(made, root) if forgetting and made.causal else None
+    plans = [(one, planned(made, one, asked)) for one in made.tests]
+    if made.other_task is not None and made.causal:
+        plans.append((made.other_task, planned(made, made.other_task, asked, heads=False)))
+    watch = watch or (lambda plan: nullcontext(sweep.Silent()))
+    parts, paths = [], list[Path]()
+    for test, plan in plans:
+        part, written = _of_task(made, plan, watch, only, is_trained=test in made.tests)
+        parts.append(part)
+        paths += written
+    lost = None
+    if text is not None:
+        found = measure(made, text, say)
+        table = forgetting_table(found.documents)
+        about = f"read in windows of {found.window} tokens, {found.stride} apart" if len(table) else ""
+        notes = tuple(note for note in (*text.notes, *found.notes, about) if note)
+        sentences = tuple(forgetting_sentences(table))
+        lost = Forgetting(found.documents, table, sentences, text.source, notes)
+    result = Evaluation(made.recipe.name, folder, tuple(parts), lost, made.notes, ())
+    return result._replace(paths=(*paths, *_write(result)))
+
+
+# ---------------------------------------------------------------- a task
+
+
+def _of_task(
+    made: TrainedFolder, asked: Planned, watch: Watch, only: Sequence[str] | None, *, is_trained: bool
+) -> tuple[TaskEvaluation, tuple[Path, ...]]:
+    plan = sweep.plan(asked.config)
+    run = _measured(plan, slug(f"{made.recipe.name}-{plan.task.name}", 50), watch)
+    report = make_report(run, REPORTS, HEATMAPS, only=only, config=asked.config)
+    arms = evaluation_table(report.tables, asked.roles)
+    pairs = report.tables.get("quality_pairs")
+    part = TaskEvaluation(
+        task=plan.task.name,
+        run_id=report.run_id,
+        is_trained=is_trained,
+        arms=arms,
+        pairs=arms.iloc[:0] if pairs is None else comparison_table(pairs, asked.pairs, asked.roles),
+        tables=report.tables,
+        notes=(*asked.notes, *report.notes),
+    )
+    return part, report.paths
+
+
+def _measured(plan: sweep.Plan, stem: str, watch: Watch) -> Path:
+    """The folder of a finished run of this plan.
+
+    Its name says what is asked: task, items, settings. A run of that name is gone on with, and arms that it
+    lacks are added; where it measured other weights under an arm's name, a further run is made.
+    """
+    conditions_of_it = [
+        plan.task.digest,
+        plan.config.sampling.model_dump(mode="json"),
+        plan.iterations,
+        plan.width,
+        [article.id for article in plan.articles],
+    ]
+    name = f"{stem}-{content_id(conditions_of_it, 8)}"
+    for n in count(1):
+        folder = RUNS / (name if n == 1 else f"{name}-{n}")
+        if not (folder / store.MANIFEST).is_file():
+            with watch(plan) as progress:
+                sweep.start(plan, RUNS, folder.name, progress)
+            return folder
+        try:
+            if not _is_complete(plan, folder):
+                with watch(plan) as progress:
+                    sweep.resume(plan, folder, progress, extend=True)
+        except ResumeRefusedError:
+            continue  # models that were trained anew since: what the old ones answered stays as it is
+        return folder
+    raise AssertionError("a count has no end")
+
+
+def _is_complete(plan: sweep.Plan, folder: Path) -> bool:
+    """Whether the run holds all that the plan asks; ResumeRefusedError where it measured something else."""
+    old = store.open_run(folder).manifest
+    new = sweep.new_manifest(plan, old.run_id)
+    conditions.extended(old, new)
+    return old.status == "finished" and not conditions.additions(old, new)
+
+
+# ---------------------------------------------------------------- writing
+
+
+def _write(result: Evaluation) -> Iterator[Path]:
+    """The files of the folder; what an earlier evaluation left and this one does not make is removed."""
+    import pandas as pd
+
+    from bench.reports.csv import csv_bytes
+
+    tables = {
+        "evaluation": [_placed(part, part.arms) for part in result.tasks],
+        "evaluation_pairs": [_placed(part, part.pairs) for part in result.tasks if len(part.pairs)],
+        "forgetting": [result.forgetting.table] if result.forgetting else [],
+        "forgetting_documents": [result.forgetting.documents] if result.forgetting else [],
+    }
+    for name, parts in tables.items():
+        path = result.folder / f"{name}.csv"
+        if any(len(part) for part in parts):
+            store.write_whole(path, csv_bytes(pd.concat(parts, ignore_index=True)))
+            yield path
+        else:
+            path.unlink(missing_ok=True)
+    path = result.folder / "evaluation.md"
+    store.write_whole(path, as_markdown(result).encode("utf-8"))
+    yield path
+
+
+def _placed(part: TaskEvaluation, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.copy()
+    for place, (name, value) in enumerate(
+        (("task", part.task), ("run_id", part.run_id), ("is_trained", part.is_trained))
+    ):
+        table.insert(place, name, value)
+    return table
+
+
+def as_markdown(result: Evaluation) -> str:
+    """`evaluation.md`: what the model card and `make recipes` show."""
+    lines = [f"# Evaluation of {result.name}", "", shown.LEGEND, ""]
+    for part in result.tasks:
+        about = "" if part.is_trained else ", which is not trained: before and after"
+        lines += [f"## {part.task}{about}", "", f"Run {part.run_id}; greedy answers to held-out items.", ""]
+        lines += [shown.as_markdown(table) for table in task_tables(part, whole=True)]
+        lines += [*(f"- {shown.cell(note)}" for note in part.notes), ""]
+    if result.forgetting is not None:
+        lines += ["## Forgetting", "", f"Text: {shown.cell(result.forgetting.source)}.", ""]
+        if len(result.forgetting.table):
+            lines += [shown.as_markdown(shown.forgetting_shown(result.forgetting.table))]
+        said = (*result.forgetting.sentences, *result.forgetting.notes)
+        lines += [*(f"- {shown.cell(text)}" for text in said), ""]
+    lines += [f"- {shown.cell(note)}" for note in result.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def task_tables(part: TaskEvaluation, *, whole: bool) -> Iterator[shown.Shown]:
+    """What is shown of one task: arms and comparisons; `whole` adds the report by label and the matrices."""
+    yield shown.arm_table(part.arms)
+    if len(part.pairs):
+        yield shown.pair_table(part.pairs)
+    if whole and "quality_labels" in part.tables:
+        yield shown.label_table(part.tables["quality_labels"])
+        yield from shown.confusion_tables(part.tables["confusion"])

@@ -1,0 +1,166 @@
+"""What a training left in `models/<name>/`, read and checked.
+
+In: the folder. Out: a TrainedFolder, or a ConfigError that names the file, what is wrong with it and what
+makes it anew. Nothing is loaded; weights are looked at by the backend that runs them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import Field, ValidationError
+
+from bench.errors import ConfigError, UsageError
+from bench.records import Name, Record, Style, Text
+from bench.training.tuning_recipe import TuningRecipe
+
+RECIPE, ARM = "recipe.json", "arm.json"
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Loaded(Record):
+    """What an arm loads."""
+
+    ref: Text
+    """A model folder, or a repository of the hub."""
+    adapter: Text | None = None
+    """A PEFT adapter for it."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The backend's options."""
+    backend: Name = "hf"
+    """The backend that runs it."""
+
+
+class ArmFile(Loaded):
+    """`arm.json`: a finished training as an entry of a config's `models`."""
+
+    family: Name
+    variant: Name
+    quant: Name
+    prompt_style: Style = "zero_shot"
+    tasks: dict[str, Loaded] = Field(default_factory=dict)
+    """By task, where one training left a model for each; empty where one model answers all."""
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether it answers with a classification head."""
+        return self.options.get("head") == "classification"
+
+
+class TestFile(Record):
+    """The held-out items of one task."""
+
+    __test__ = False  # pytest looks for tests by name
+
+    task: Text
+    """A task's name or file."""
+    file: Text
+    """The items, in the folder."""
+
+
+class TrainingEntry(Record):
+    """A training of the recipe, sweeps expanded."""
+
+    name: Name
+    """Its folder, and the arm's variant."""
+    kind: str
+    """The method."""
+    needs_base: bool = True
+    """Whether it started from the base model."""
+
+
+class RecipeFile(Record):
+    """`recipe.json`, as far as an evaluation needs it."""
+
+    model_config = Record.model_config | {"extra": "ignore"}
+
+    recipe: TuningRecipe
+    base: Loaded | None = None
+    """The model before the trainings, as an arm loads it."""
+    tests: tuple[TestFile, ...] = ()
+    """In the recipe's order; the first is the task's."""
+    other_task: TestFile | None = None
+    """A task that is not trained."""
+    trainings: tuple[TrainingEntry, ...]
+
+
+class Trained(NamedTuple):
+    """A finished training."""
+
+    arm: ArmFile
+    kind: str
+    needs_base: bool
+
+
+class TrainedFolder(NamedTuple):
+    """All of a folder."""
+
+    folder: Path
+    recipe: TuningRecipe
+    base: Loaded | None
+    tests: tuple[TestFile, ...]
+    other_task: TestFile | None
+    trained: tuple[Trained, ...]
+    notes: tuple[str, ...]
+    """Trainings that are not finished."""
+
+    @property
+    def causal(self) -> tuple[Trained, ...]:
+        """The trained models that write."""
+        return tuple(one for one in self.trained if not one.arm.is_classifier)
+
+
+def read_folder(folder: Path) -> TrainedFolder:
+    """What `bench train` left in a folder.
+
+    UsageError where there is no such folder or no training in it is finished, ConfigError for a file that is
+    not what it should be.
+    """
+    path = folder / RECIPE
+    if not path.is_file():
+        raise UsageError(
+            f"{folder}: no {RECIPE} in it; name a folder that `bench train RECIPE.yaml` made (models/NAME)"
+        )
+    found = _record(path, RecipeFile)
+    finished = [one for one in found.trainings if (folder / one.name / ARM).is_file()]
+    if not finished:
+        raise UsageError(f"{folder}: no training in it is finished; run `bench train` on its recipe first")
+    for test in (*found.tests, *((found.other_task,) if found.other_task else ())):
+        if Path(test.file).name != test.file:
+            raise ConfigError(f"{path}: tests: {test.file!a} is no plain file name")
+        if not (folder / test.file).is_file():
+            raise ConfigError(
+                f"{folder / test.file}: no such file, though {RECIPE} names it as the held-out items of "
+                f"{test.task}; run `bench train` on its recipe again"
+            )
+    trained = tuple(
+        Trained(_record(folder / one.name / ARM, ArmFile), one.kind, one.needs_base) for one in finished
+    )
+    unfinished = [one.name for one in found.trainings if one not in finished]
+    notes = (f"not finished, so not measured: {', '.join(unfinished)}",) if unfinished else ()
+    return TrainedFolder(folder, found.recipe, found.base, found.tests, found.other_task, trained, notes)
+
+
+def _record(path: Path, kind: type[RecordT]) -> RecordT:
+    try:
+        # through JSON, because strict mode then takes a list for a tuple
+        return kind.model_validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise ConfigError(
+            f"{path}: {where}: {first['msg']}; `bench train` on its recipe writes it anew"
+        ) from error
+
+
+def model_config(ref: str) -> dict[str, Any]:
+    """The `config.json` of a model folder; empty where it cannot be read here (the backend says why)."""
+    try:
+        found = json.loads((Path(ref) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,168 @@
+"""How well each tuned model foretells general text, and how well its base did.
+
+In: a TrainedFolder and where the general text lies. Out: a frame of documents as
+`bench.analysis.forgetting` takes it, and notes. What was measured of the same weights and the same documents
+is kept in `models/<name>/evaluation/` and not measured again. No statistic is computed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench import backends
+from bench.analysis.forgetting import DOCUMENT_COLUMNS
+from bench.errors import BackendError, BenchError, MissingExtraError, disk_errors
+from bench.evaluation.arms import base_spec, sampling_of, tuned_spec
+from bench.evaluation.folder import TrainedFolder
+from bench.identity import content_id, file_stem
+from bench.reading import spread
+from bench.records import AnswerField, AnswerSchema, ModelSpec, Sampling
+from bench.store import write_whole
+from bench.training.general_text import read_documents
+from bench.training.tuning_recipe import GeneralText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_WINDOW_TOKENS = 1024
+"""Tokens that are read at once, where the model reads so many."""
+_ANY = AnswerSchema(fields=(AnswerField(name="text", type="text"),))
+"""A session wants a schema; raw text is answered in none."""
+Say = Callable[[str], None]
+
+
+class Text(NamedTuple):
+    """General text that no training has read."""
+
+    documents: tuple[str, ...]
+    source: str
+    notes: tuple[str, ...]
+
+
+class Measured(NamedTuple):
+    """What the models made of it."""
+
+    documents: pd.DataFrame
+    """A row per tuned arm and document; empty where no tuned model writes."""
+    window: int
+    stride: int
+    notes: tuple[str, ...]
+
+
+def held_out_text(folder: TrainedFolder, root: Path) -> Text:
+    """The recipe's text for this (or the bundled sample), without what its trainings have read.
+
+    At most `forgetting_documents`, evenly taken. ConfigError for files that cannot be read.
+    """
+    options = folder.recipe.evaluation
+    found = read_documents(options.forgetting or GeneralText(), root)
+    general = folder.recipe.general_text
+    trained = set() if general is None else set(read_documents(general, root).train)
+    # what no recipe trains on is the same for all recipes; the rest is taken where it is too little
+    others = () if len(found.held_out) >= options.forgetting_documents else found.train
+    free = tuple(text for text in (*found.held_out, *others) if text not in trained)
+    chosen = tuple(spread(free, options.forgetting_documents))
+    return Text(chosen, found.source, (found.note,) if found.note else ())
+
+
+def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
+    """Every causal arm and its base at the same quantization, on the same documents."""
+    import pandas as pd
+
+    sampling = sampling_of(folder)
+    window = min(sampling.context_tokens, MOST_WINDOW_TOKENS)
+    asked = _Asked(folder.folder / "evaluation", text.documents, window, window // 2, sampling)
+    frames, notes = [], []
+    if len(text.documents) < 2:
+        notes.append(f"forgetting is not measured: {len(text.documents)} documents of {text.source} are left")
+    for one in folder.causal if not notes else ():
+        base, tuned = base_spec(folder, one.arm.quant), tuned_spec(one.arm)
+        if base is None:
+            notes.append(f"{tuned.arm}: nothing to compare with, because it has no base")
+            continue
+        try:
+            before, after = (_scores(spec, asked, say) for spec in (base, tuned))
+        except MissingExtraError:
+            raise
+        except BenchError as error:
+            notes.append(f"{tuned.arm}: general text could not be measured: {error}")
+            continue
+        frames.append(_frame(tuned.arm, text.documents, before, after))
+    columns = list(DOCUMENT_COLUMNS)
+    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return Measured(whole, asked.window, asked.stride, tuple(notes))
+
+
+class _Asked(NamedTuple):
+    """What is measured, of any model."""
+
+    folder: Path
+    documents: tuple[str, ...]
+    window: int
+    stride: int
+    sampling: Sampling
+
+
+Score = tuple[float, int, int]
+"""Nats, tokens, bytes of one document."""
+
+
+def _scores(spec: ModelSpec, asked: _Asked, say: Say) -> list[Score]:
+    """One model's scores, from its file where these weights have read these documents."""
+    backend = backends.get(spec.backend)
+    backend.check(spec, asked.sampling)
+    identity = {
+        "model": backend.digest(spec),
+        "spec": spec.model_dump(mode="json", exclude={"ref", "adapter", "family", "variant"}),
+        "documents": content_id(list(asked.documents)),
+        "window": asked.window,
+        "stride": asked.stride,
+    }
+    path = asked.folder / f"{file_stem(spec.arm)}.json"
+    kept = _read(path, identity)
+    if kept is not None and identity["model"] is not None:
+        return kept
+    say(f"{spec.arm}: reading {len(asked.documents)} documents of general text")
+    made = _measured(spec, asked)
+    with disk_errors(asked.folder):
+        asked.folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"identity": identity, "scores": made}).encode("utf-8"))
+    return made
+
+
+def _measured(spec: ModelSpec, asked: _Asked) -> list[Score]:
+    session = backends.get(spec.backend).open(spec, asked.sampling, _ANY, 1)
+    try:
+        if not isinstance(session, backends.ReadsText):
+            raise BackendError(f"the backend {spec.backend} scores no raw text")
+        found = session.text_surprise(asked.documents, asked.window, asked.stride)
+        return [(one.nats, one.n_tokens, one.n_bytes) for one in found]
+    finally:
+        session.close()
+
+
+def _read(path: Path, identity: dict[str, Any]) -> list[Score] | None:
+    """What is kept, if it is of the same; a file that is none is measured anew."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["identity"] != identity:
+            return None
+        return [(float(nats), int(n_tokens), int(n_bytes)) for nats, n_tokens, n_bytes in found["scores"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _frame(
+    arm: str, documents: Sequence[str], before: Sequence[Score], after: Sequence[Score]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        # where a tokenizer has no token that begins a text, its first token is foretold by neither
+        (arm, content_id(text), min(base[2], tuned[2]), base[1], base[0], tuned[1], tuned[0])
+        for text, base, tuned in zip(documents, before, after, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(DOCUMENT_COLUMNS))
