@@ -207,10 +207,9 @@ def _write(result: Evaluation) -> Iterator[Path]:
 
 def _placed(part: TaskEvaluation, table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
-    for place, (name, value) in enumerate(
-        (("task", part.task), ("run_id", part.run_id), ("is_trained", part.is_trained))
-    ):
-        table.insert(place, name, value)
+    table.insert(0, "task", part.task)
+    table.insert(1, "run_id", part.run_id)
+    table.insert(2, "is_trained", part.is_trained)
     return table
 
 

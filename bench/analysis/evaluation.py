@@ -64,9 +64,10 @@ def comparison_table(
     """
     if pairs.empty:
         return pd.DataFrame()
-    by_pair = pairs.set_index(["arm_a", "arm_b"])
-    there = [pair for pair in wanted if pair in by_pair.index]
-    table = by_pair.loc[there, [name for name in _PAIR if name in by_pair.columns]].reset_index()
+    places = {pair: n for n, pair in enumerate(zip(pairs["arm_a"], pairs["arm_b"], strict=True))}
+    there = [pair for pair in wanted if pair in places]
+    shown = [name for name in ("arm_a", "arm_b", *_PAIR) if name in pairs.columns]
+    table = pairs.iloc[[places[pair] for pair in there]][shown].reset_index(drop=True)
     table.insert(0, "question", [TUNING if roles.get(b) == UNTUNED else BASELINE for _, b in there])
     p_values = table[_p_name(table)].to_numpy(dtype=float) if len(table) else np.zeros(0)
     table["p_holm"], table["n_corrected"] = holm(p_values), int((~np.isnan(p_values)).sum())

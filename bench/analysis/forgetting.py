@@ -52,10 +52,8 @@ def forgetting_table(documents: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(made)
     if len(table):
         for unit in UNITS:
-            adjusted = holm(table[f"p_value_per_{unit}"].to_numpy(dtype=float))
-            table.insert(
-                int(table.columns.get_indexer([f"p_value_per_{unit}"])[0]) + 1, _holm(unit), adjusted
-            )
+            place = list(table.columns).index(f"p_value_per_{unit}")
+            table.insert(place + 1, _holm(unit), holm(table.iloc[:, place].to_numpy(dtype=float)))
     return table
 
 

@@ -52,7 +52,7 @@ def changed(folder, **recipe):
 
 
 def test_general_text_is_read_before_and_after_and_the_answers_stand_beside_it(folder):
-    said = []
+    said: list[str] = []
     result = evaluate(folder, only=["csv"], say=said.append)
     assert len(said) == 2
     row = pd.read_csv(folder / "forgetting.csv").iloc[0]
@@ -60,6 +60,7 @@ def test_general_text_is_read_before_and_after_and_the_answers_stand_beside_it(f
     assert row["n_documents"] == 6
     assert row["perplexity"] != row["perplexity_base"] > 1
     assert len(pd.read_csv(folder / "forgetting_documents.csv")) == 6
+    assert result.forgetting is not None
     assert result.forgetting.notes == ("read in windows of 1024 tokens, 512 apart",)
     text = (folder / "evaluation.md").read_text()
     assert "## Forgetting" in text
@@ -71,7 +72,7 @@ def test_general_text_is_read_before_and_after_and_the_answers_stand_beside_it(f
 
 
 def test_without_forgetting_nothing_is_read(folder):
-    said = []
+    said: list[str] = []
     result = evaluate(folder, only=["csv"], say=said.append, forgetting=False)
     assert said == []
     assert result.forgetting is None

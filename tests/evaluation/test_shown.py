@@ -53,8 +53,7 @@ def test_a_comparison_is_shown_in_points_with_its_verdict():
         "ci_low": -0.1,
         "ci_high": 0.2,
     }
-    more = {"n_wrong_to_right": 3, "n_right_to_wrong": 2, "p_holm": 1e-4}
-    more["verdict"] = "not decided"
+    more = {"n_wrong_to_right": 3, "n_right_to_wrong": 2, "p_holm": 1e-4, "verdict": "not decided"}
     table = pair_table(pd.DataFrame([row | more]))
     assert table.rows[0] == ("a minus b", "20", "+5.0 [-10.0, +20.0]", "3", "2", "< 0.001", "not decided")
 

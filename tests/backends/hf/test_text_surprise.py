@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from bench import backends
 from bench.backends.hf import scoring
+from bench.backends.hf.rows import Reader
 from bench.backends.hf.scoring import surprise, windows
 
 TEXT = "Profits rose 14 percent at Examplecorp, and naïve café prices fell. " * 4
@@ -97,7 +98,10 @@ def test_names_of_control_tokens_in_a_text_are_text(open_hf):
     assert found.n_tokens > 3
 
 
+def test_nothing_follows_a_single_token(open_hf):
+    opened = open_hf()._open
+    assert surprise(Reader(opened.model, opened.device), (5,), 8, 4) == 0.0
+
+
 def test_a_session_that_scores_raw_text_says_so(open_hf):
-    session = open_hf()
-    assert isinstance(session, backends.ReadsText)
-    assert surprise(None, (5,), 8, 4) == 0.0  # nothing follows a single token
+    assert isinstance(open_hf(), backends.ReadsText)
