@@ -11,20 +11,24 @@ token: padding is never read.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.errors import ModelFileError
 from bench.records import Text
-from bench.training import classification, classifier, head_base
+from bench.training.classifier_options import ClassifierOptions
 from bench.training.methods import Job, Trained
+
+if TYPE_CHECKING:
+    from bench.training.classifier import Whole
+    from bench.training.head_base import Base
 
 NEEDS_BASE = True
 _LORA = ("r", "alpha", "lora_dropout", "targets")
 
 
-class Options(classification.ClassifierOptions):
+class Options(ClassifierOptions):
     """What of the base is trained, and how."""
 
     freeze: Literal["none", "base"] = "none"
@@ -58,6 +62,8 @@ class Options(classification.ClassifierOptions):
 
 def train(job: Job) -> Trained:
     """Put the head on the base and train."""
+    from bench.training import classification, classifier, head_base
+
     options = job.options
     assert isinstance(options, Options)
     assert job.base is not None
@@ -103,12 +109,15 @@ def _prepared(model: Any, options: Options) -> Any:
         ) from error
 
 
-def _whole(trained: Any, base: head_base.Base, options: Options) -> classifier.Whole:
+def _whole(trained: Any, base: Base, options: Options) -> Whole:
     """What is saved: the model with the LoRA merged into it, or beside a base of full precision."""
+    from bench.training import head_base
+    from bench.training.classifier import Whole
+
     if options.adapter == "none":
-        return classifier.Whole(trained, None, "fp32")
+        return Whole(trained, None, "fp32")
     with head_base.quiet():
         if options.quant == "none":
-            return classifier.Whole(trained.merge_and_unload(), None, "fp32")
+            return Whole(trained.merge_and_unload(), None, "fp32")
         whole, save_adapter = head_base.split_adapter(trained, base)
-    return classifier.Whole(whole, save_adapter, "int8")
+    return Whole(whole, save_adapter, "int8")

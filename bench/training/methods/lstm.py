@@ -10,20 +10,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import transformers
 from pydantic import Field
 
-from bench.classifiers.lstm import LstmConfig, LstmForSequenceClassification
 from bench.classifiers.reading import shown
 from bench.errors import ConfigError
-from bench.training import classification, classifier
+from bench.training.classifier_options import ClassifierOptions
 from bench.training.methods import Job, Trained
-from bench.training.words import learn_words
 
 NEEDS_BASE = False
 
 
-class Options(classification.ClassifierOptions):
+class Options(ClassifierOptions):
     """Sizes of the network and of its vocabulary."""
 
     words: int = Field(20_000, ge=10, le=1_000_000)
@@ -48,6 +45,12 @@ class Options(classification.ClassifierOptions):
 
 def train(job: Job) -> Trained:
     """Learn the vocabulary, then the network."""
+    import transformers
+
+    from bench.classifiers.lstm import LstmConfig, LstmForSequenceClassification
+    from bench.training import classification, classifier
+    from bench.training.words import learn_words
+
     options = job.options
     assert isinstance(options, Options)
     if job.trainer.gradient_checkpointing or job.trainer.precision != "fp32":

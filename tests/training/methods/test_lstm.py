@@ -124,3 +124,12 @@ def test_an_arm_that_cannot_be_is_refused(tmp_path):
         check(spec.model_copy(update={"quant": "int8"}), sampling())
     with pytest.raises(ConfigError, match="set option head: classification"):
         check(spec.model_copy(update={"options": {}}), sampling())
+
+
+@pytest.mark.parametrize("kind", ["head", "lstm"])
+def test_a_recipe_is_checked_without_torch(kind):
+    code = (
+        f"import sys; from bench.training.methods import load; load({kind!r}); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
