@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bench.errors import ModelFileError
 from bench.training.engine import open_engine
-from bench.training.gguf.architectures import export_of
+from bench.training.gguf.architectures import export_of, refuse_unknown
 from bench.training.gguf.check_numbers import check_logits, check_types
 from bench.training.gguf.check_reading import check_prompt, check_stop, check_tokens
 from bench.training.gguf.finding import Finding
@@ -62,6 +62,7 @@ def check_export(
     `texts` are run for their logits; there are some of its own where none are given. Logits decide at
     fp32, fp16 and bf16 only, against the folder's weights rounded to that.
     """
+    refuse_unknown(folder)
     source = read_source(folder)
     ids = _text_ids(source, texts or [" ".join(strings(40, seed)) for seed in (1, 2)])
     with open_engine(file, max(map(len, ids)) + 8) as engine:
@@ -76,6 +77,6 @@ def check_export(
 
 
 def _text_ids(source: Source, texts: Sequence[str]) -> list[list[int]]:
-    limit = min(_TEXT_TOKENS, export_of(source.model_type, source.config, str(source.folder)).context_tokens)
+    limit = min(_TEXT_TOKENS, export_of(source).context_tokens)
     found = [source.tokenizer(text, add_special_tokens=False)["input_ids"][:limit] for text in texts]
     return [ids for ids in found if ids] or [[int(source.tokenizer.eos_token_id)]]

@@ -51,7 +51,7 @@ def check_logits(
     """Every logit of these texts (token ids); at a quantization below 16 bits it is told, not judged."""
     is_fp = quant in FP_QUANTS
     with quiet(), open_weights(source.folder) as weights:
-        export = export_of(source.model_type, source.config, str(source.folder))
+        export = export_of(source)
         stored = stored_tensors(export, weights, quant if is_fp else "fp32")
         reference = reference_model(source.folder)
         _round(reference, stored)
@@ -117,7 +117,7 @@ def check_types(source: Source, file: Path, quant: str) -> Finding:
             return Finding("types", False, str(error).removeprefix(f"{file}: "))
         return Finding("types", True, _counted(counts))
     found = {tensor.name: tensor.tensor_type for tensor in gguf.GGUFReader(file).tensors}
-    export = export_of(source.model_type, source.config, str(source.folder))
+    export = export_of(source)
     with open_weights(source.folder) as weights:
         wanted = {entry.planned.target: entry.type for entry in stored_tensors(export, weights, quant)}
     wanted |= dict.fromkeys(export.extra, gguf.GGMLQuantizationType.F32)

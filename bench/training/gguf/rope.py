@@ -67,8 +67,11 @@ class Rope(NamedTuple):
         )
 
 
-def rope_of(config: Any, shown: str, known: Collection[str]) -> Rope:
-    """A config's rotary embedding. ModelFileError where its scaling is none of `known`."""
+def rope_of(config: Any, shown: str, known: Collection[str], *, partial: bool = False) -> Rope:
+    """A config's rotary embedding. ModelFileError where its scaling is none of `known`.
+
+    `partial` says that llama.cpp can turn a part of each head in this architecture.
+    """
     found = dict(config.rope_parameters or {})
     kind = str(found.get("rope_type", "default"))
     if kind not in known:
@@ -82,8 +85,13 @@ def rope_of(config: Any, shown: str, known: Collection[str]) -> Rope:
             f"{shown}: rope parameter {unknown[0]!r} of kind {kind!r} has no counterpart in GGUF; "
             "it cannot be exported faithfully"
         )
+    share = found.get("partial_rotary_factor") or 1.0
+    if share != 1.0 and not partial:
+        raise ModelFileError(
+            f"{shown}: partial_rotary_factor is {share}; llama.cpp turns whole heads in this architecture"
+        )
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    n_dims = int(head * (found.get("partial_rotary_factor") or 1.0))
+    n_dims = int(head * share)
     try:
         factors, attention = _factors(config, kind, float(found["rope_theta"]), n_dims)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:

@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers.utils import logging as transformers_logging
 
 from bench.errors import ModelFileError
 
-LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
+LOAD_ERRORS = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, ArithmeticError,
+    StrictDataclassError,
+)  # fmt: skip
 """What transformers raises over files that do not fit together."""
+
+
+_MOST_LAYERS = 1000
 
 
 class Source(NamedTuple):
@@ -40,6 +47,7 @@ def read_source(folder: Path) -> Source:
     if "quantization_config" in raw:
         raise ModelFileError(f"{folder}: its weights are quantized; export the full-precision model")
     model_type = str(raw.get("model_type", "?"))[:40]
+    _refuse_absurd(raw, f"{folder}/config.json")
     with quiet():
         try:
             config = transformers.AutoConfig.from_pretrained(
@@ -52,6 +60,14 @@ def read_source(folder: Path) -> Source:
     generation = read_json(path) if path.is_file() else {}
     ends = _ids(generation.get("eos_token_id")) | _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
     return Source(folder, model_type, config, tokenizer, ends)
+
+
+def _refuse_absurd(config: dict[str, Any], shown: str) -> None:
+    """A number of layers is counted through before any tensor is looked at."""
+    for name in ("num_hidden_layers", "n_layer"):
+        n = config.get(name, 1)
+        if not isinstance(n, int) or not 1 <= n <= _MOST_LAYERS:
+            raise ModelFileError(f"{shown}: {name} is {str(n)[:20]}; no model has so many layers")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from bench.errors import ModelFileError, UsageError, disk_errors
-from bench.training.gguf.architectures import Export, export_of
+from bench.training.gguf.architectures import Export, export_of, refuse_unknown
 from bench.training.gguf.layout import Planned, plan
 from bench.training.gguf.source import Source, read_source
 from bench.training.gguf.tokenizers import describe_tokenizer
@@ -61,8 +61,9 @@ def write_gguf(folder: Path, target: Path, name: str, quant: str = "fp16") -> Wr
     """The model of a folder as a GGUF file. ModelFileError where it cannot be exported faithfully."""
     if quant not in _FORMS:
         raise UsageError(f"quant {quant!r} is not written directly; write {', '.join(_FORMS)}, then quantize")
+    refuse_unknown(folder)
     source = read_source(folder)
-    export = export_of(source.model_type, source.config, str(folder))
+    export = export_of(source)
     with open_weights(folder) as weights:
         stored = stored_tensors(export, weights, quant)
         partial = target.with_name(f"{target.name}.partial")

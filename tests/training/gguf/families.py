@@ -124,6 +124,14 @@ def llama2():
     return tokenizer, {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, INST, {}
 
 
+LLAMA3_ROPE = {
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
 def llama3():
     special = (
         "<|begin_of_text|>",
@@ -134,14 +142,7 @@ def llama3():
     )
     tokenizer = byte_level(LLAMA3, special, whole=True, plain=("EBITDA",))
     begins_with(tokenizer, "<|begin_of_text|>")
-    rope = {
-        "rope_type": "llama3",
-        "rope_theta": 500000.0,
-        "factor": 8.0,
-        "low_freq_factor": 1.0,
-        "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 64,
-    }
+    rope = {"rope_type": "llama3", "rope_theta": 500000.0, **LLAMA3_ROPE}
     names = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"}
     return tokenizer, names, HEADERS, {"rope_parameters": rope, "tie_word_embeddings": True}
 

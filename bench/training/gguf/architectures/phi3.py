@@ -18,7 +18,7 @@ def export(config: Any, shown: str) -> Export:
     """What the file must hold."""
     head = config.hidden_size // config.num_attention_heads
     require(config, shown, hidden_act="silu", head_dim=head)
-    rope = rope_of(config, shown, ("default", "longrope"))
+    rope = rope_of(config, shown, ("default", "longrope"), partial=True)
     window: int | None = config.sliding_window
     context_tokens, notes = positions(config, window)
 

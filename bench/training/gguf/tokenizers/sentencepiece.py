@@ -15,7 +15,7 @@ import gguf
 
 from bench.errors import ModelFileError
 from bench.training.gguf.source import Source
-from bench.training.gguf.tokenizers.special import prompt_segments
+from bench.training.gguf.tokenizers.special import MARK, prompt_segments
 from bench.training.gguf.tokenizers.vocabulary import Vocabulary, is_byte
 
 SPACE = "\u2581"
@@ -127,10 +127,13 @@ def space_prefix(scheme: str, source: Source, vocabulary: Vocabulary) -> Prefix:
     if scheme in ("each", "never"):
         return Prefix(scheme == "each")
     note = "texts outside a prompt that begin with a space, or follow none, may be cut otherwise by llama.cpp"
-    wanted = {
-        not text.startswith(" ") and (scheme == "always" or is_first)
-        for text, is_first in prompt_segments(source, vocabulary)
-    }
+    wanted: set[bool] = set()
+    for text, is_first in prompt_segments(source, vocabulary):
+        if scheme == "first" and not is_first:
+            wanted.add(False)
+        else:
+            # what somebody writes may begin with a space or not
+            wanted |= {True, False} if text.startswith(MARK) else {not text.startswith(" ")}
     if len(wanted) > 1:
         raise ModelFileError(
             f"{source.folder}: its tokenizer puts a space before some texts of a prompt and not others "

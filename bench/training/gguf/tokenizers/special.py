@@ -27,7 +27,8 @@ ENDS_BY_NAME = frozenset(
 """Texts of tokens at which llama.cpp ends an answer, whatever the file says (llama-vocab.cpp)."""
 RENDER_ERRORS = (*LOAD_ERRORS, jinja2.TemplateError, LookupError, ArithmeticError)
 """What rendering a template raises."""
-_MARK = "Zq7"
+MARK = "Zq7"
+"""Stands for what somebody writes; it occurs in no template."""
 
 
 def describe(writer: gguf.GGUFWriter, source: Source, vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -83,10 +84,10 @@ def _more_ends(source: Source, vocabulary: Vocabulary) -> list[int]:
 def end_of_turn(source: Source) -> int | None:
     """The token that the template writes after an answer; None where it writes text, or there is none."""
     try:
-        after = render(source.tokenizer, [("user", _MARK), ("assistant", f"{_MARK}{_MARK}")], prompt=False)
+        after = render(source.tokenizer, [("user", MARK), ("assistant", f"{MARK}{MARK}")], prompt=False)
     except RENDER_ERRORS:
         return None
-    rest = after.rpartition(_MARK)[2].lstrip()
+    rest = after.rpartition(MARK)[2].lstrip()
     found = [t for t in source.tokenizer.added_tokens_decoder.items() if rest.startswith(str(t[1].content))]
     return int(max(found, key=lambda t: len(t[1].content))[0]) if found and rest else None
 
@@ -103,7 +104,7 @@ def prompt_segments(source: Source, vocabulary: Vocabulary) -> Iterator[tuple[st
     if template_of(source.tokenizer) is None:
         return
     text = ""
-    for turns in ([("user", _MARK)], [("user", _MARK), ("assistant", _MARK), ("user", _MARK)]):
+    for turns in ([("user", MARK)], [("user", MARK), ("assistant", MARK), ("user", MARK)]):
         try:
             text = render(source.tokenizer, turns)
         except RENDER_ERRORS:
