@@ -188,3 +188,17 @@ def test_a_sample_can_be_drawn_from_each_side_of_the_sources(tmp_path):
     found = applied("sample", given, setting(tmp_path), n=20, each_side=True)
     assert [row.split for row in found].count("train") == 20
     assert [row.split for row in found].count("test") == 20
+
+
+def test_a_template_puts_a_rows_fields_into_its_text(tmp_path):
+    where = setting(tmp_path)
+    given = [Row("Sales rose.", label="good", reasoning="Good news."), Row("It rained.", label="none")]
+    found = applied("template", given, where, text="{text}\n{reasoning}")
+    assert [(row.text, row.label) for row in found] == [("Sales rose.\nGood news.", "good")]
+    assert where.counts["left out: no reasoning"] == 1
+
+
+@pytest.mark.parametrize("text", ["{text.__class__}", "{colour}", "{}", "{text"])
+def test_a_template_that_names_no_field_is_refused(tmp_path, text):
+    with pytest.raises(ValidationError, match=r"no field|not a template"):
+        applied("template", rows("a"), setting(tmp_path), text=text)
