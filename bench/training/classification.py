@@ -115,6 +115,17 @@ def _system_message(task: str, data: Data) -> str:
     return "\n\n".join(turn.content for turn in example.turns if turn.role == "system")
 
 
+def refuse_long_instructions(tokenizer: Any, before: Mapping[str, str | None], most_tokens: int) -> None:
+    """ConfigError for an instruction that leaves no room for a text."""
+    for task, instruction in before.items():
+        n_tokens = len(token_ids(tokenizer, "", instruction))
+        if instruction is not None and n_tokens >= most_tokens:
+            raise ConfigError(
+                f"the instruction of the task {task} takes {n_tokens} tokens, and at most {most_tokens} are "
+                "read; shorten method.instruction, or raise trainer.max_tokens"
+            )
+
+
 def rows(
     examples: Iterable[Example],
     tokenizer: Any,

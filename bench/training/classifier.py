@@ -67,6 +67,7 @@ def label_names(meaning: Outputs) -> dict[str, Any]:
 def fit(job: Job, start: Untrained, options: ClassifierOptions, whole: Callable[[Any], Whole]) -> Trained:
     """Train, go on where a killed training stopped, and save."""
     _refuse(job)
+    classification.refuse_long_instructions(start.tokenizer, start.before, start.most_tokens)
     with quiet():  # a text that is too long is counted
         train, validation = (
             classification.rows(
@@ -99,7 +100,10 @@ def fit(job: Job, start: Untrained, options: ClassifierOptions, whole: Callable[
     known = _validated(trainer, validation, start.meaning, calibrate=options.calibrate)
     done = whole(trainer.model)
     done.model.cpu()
-    models = _save(job.out, done, start, known.temperatures)
+    models = _models(job.out, done, start)
+    if trainer.is_world_process_zero():
+        _save(models, done, start, known.temperatures)
+    hf_trainer.wait_for_everyone()
     first = models[next(iter(start.meaning.labels))]
     more = {
         "method": type(start.model).__name__,
@@ -218,29 +222,37 @@ def best_temperature(logits: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) 
 # ---------------------------------------------------------------- what is saved
 
 
-def _save(
-    out: Path, done: Whole, start: Untrained, temperatures: Mapping[str, float | None]
-) -> dict[str, TaskModel]:
+def _models(out: Path, done: Whole, start: Untrained) -> dict[str, TaskModel]:
     """A folder for each task, and the adapter that all of them share."""
-    meaning, several = start.meaning, len(start.meaning.labels) > 1
-    start.tokenizer.chat_template = None  # it reads no conversation
-    models: dict[str, TaskModel] = {}
+    several = len(start.meaning.labels) > 1
     adapter = None if done.save_adapter is None else out / "adapter"
-    for number, (task, labels) in enumerate(meaning.labels.items()):
+    models: dict[str, TaskModel] = {}
+    for number, (task, labels) in enumerate(start.meaning.labels.items()):
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", task)[:40]
         folder = out / (f"model-{number}-{slug}" if several else "model")
-        with disk_errors(folder):
-            save_task(done.model, folder, labels, meaning.span(task), temperatures[task] or 1.0)
-            start.tokenizer.save_pretrained(str(folder))
-        options = {"head": "classification", "labels": list(labels)}
-        instruction = start.before[task]
-        models[task] = TaskModel(
-            folder, adapter, options if instruction is None else {**options, "instruction": instruction}
-        )
-    if done.save_adapter is not None and adapter is not None:
-        with disk_errors(adapter):
-            done.save_adapter(models[next(iter(models))].ref, adapter)
+        options: dict[str, Any] = {"head": "classification", "labels": list(labels)}
+        if start.before[task] is not None:
+            options["instruction"] = start.before[task]
+        models[task] = TaskModel(folder, adapter, options)
     return models
+
+
+def _save(
+    models: Mapping[str, TaskModel],
+    done: Whole,
+    start: Untrained,
+    temperatures: Mapping[str, float | None],
+) -> None:
+    start.tokenizer.chat_template = None  # it reads no conversation
+    for task, found in models.items():
+        labels, span = start.meaning.labels[task], start.meaning.span(task)
+        with disk_errors(found.ref), quiet():
+            save_task(done.model, found.ref, labels, span, temperatures[task] or 1.0)
+            start.tokenizer.save_pretrained(str(found.ref))
+    first = models[next(iter(models))]
+    if done.save_adapter is not None and first.adapter is not None:
+        with disk_errors(first.adapter):
+            done.save_adapter(first.ref, first.adapter)
 
 
 def save_task(

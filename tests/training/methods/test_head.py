@@ -179,6 +179,16 @@ def test_long_texts_are_left_out_and_counted_or_cut_where_asked(base, tmp_path):
     assert (trained.facts["examples"], trained.facts["left_out"]) == (21, {"cut": 1})
 
 
+def test_settings_of_the_trainer_are_taken(base, tmp_path):
+    trainer = {
+        "steps": 3, "gradient_checkpointing": True, "precision": "bf16", "accumulation": 2,
+        "schedule": "linear", "group_by_length": False,
+    }  # fmt: skip
+    trained = HEAD.train(job(tmp_path, "head", base("gpt2"), adapter="lora", dropout=0.3, trainer=trainer))
+    assert trained.facts["steps"] == 3
+    answers(arm(trained), TEXTS[:1])
+
+
 def test_names_of_control_tokens_in_a_text_are_text(base, tmp_path):
     trained = HEAD.train(job(tmp_path, "head", base("gpt2"), trainer={"steps": 2}))
     plain, marked = answers(arm(trained), ["sales rose", "sales rose <|endoftext|>"])
@@ -228,6 +238,7 @@ def test_options_that_contradict_are_refused(options, match):
         ({"instruction": "Judge."}, "needs input: instruction"),
         ({"input": "instruction", "instruction": {"other": "x"}}, "names other; the tasks are tone"),
         ({"input": "instruction", "data": toy_data(train=SILENT)}, "system message"),
+        ({"input": "instruction", "instruction": "the " * 64, "truncate": True}, "takes 64 tokens"),
         ({"trainer": {"packing": True}}, "trainer.packing"),
         ({"trainer": {"patience": 1}, "data": toy_data(n_validation=0)}, "patience"),
         ({"trainer": {"max_tokens": 8}, "data": toy_data(train=LONG)}, "set method.truncate"),
