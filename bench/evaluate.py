@@ -47,6 +47,8 @@ class TaskEvaluation(NamedTuple):
     """Its rows of `evaluation.csv`."""
     pairs: pd.DataFrame
     """Its rows of `evaluation_pairs.csv`; empty where nothing is known to be right."""
+    asked: str
+    """Temperature and answers to each item, in words."""
     tables: dict[str, pd.DataFrame]
     """All of the report's."""
     notes: tuple[str, ...]
@@ -134,6 +136,7 @@ def _of_task(
         is_trained=is_trained,
         arms=arms,
         pairs=arms.iloc[:0] if pairs is None else comparison_table(pairs, asked.pairs, asked.roles),
+        asked=f"temperature {plan.config.sampling.temperature:g}, {plan.iterations} to each held-out item",
         tables=report.tables,
         notes=(*asked.notes, *report.notes),
     )
@@ -218,7 +221,7 @@ def as_markdown(result: Evaluation) -> str:
     lines = [f"# Evaluation of {result.name}", "", shown.LEGEND, ""]
     for part in result.tasks:
         about = "" if part.is_trained else ", which is not trained: before and after"
-        lines += [f"## {part.task}{about}", "", f"Run {part.run_id}; greedy answers to held-out items.", ""]
+        lines += [f"## {part.task}{about}", "", f"Run {part.run_id}; answers at {part.asked}.", ""]
         lines += [shown.as_markdown(table) for table in task_tables(part, whole=True)]
         lines += [*(f"- {shown.cell(note)}" for note in part.notes), ""]
     if result.forgetting is not None:

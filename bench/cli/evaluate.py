@@ -64,7 +64,8 @@ def command(
     else:
         print_evaluation(result)
     for path in result.paths:
-        typer.echo(str(path), err=True)
+        if path.suffix not in {".csv", ".png"} or path.parent == result.folder:
+            typer.echo(str(path), err=True)  # the tables and pictures of a report are many
 
 
 def summary(result: Evaluation) -> dict[str, Any]:

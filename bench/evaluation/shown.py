@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 LEGEND = (
-    "Brackets: 95 % intervals. The item (or the document) is the unit: answers to one item count together. "
+    "In brackets: 95 % intervals. The item, or the document, is the unit: answers to one count together. "
     "Accuracy: bounds that also hold near 0 and 1. Garbage: answers in no category; they count as wrong. "
     "ECE has no interval: noise alone raises it. Differences are paired; p is Holm's over what is compared."
 )
@@ -118,7 +118,7 @@ def as_markdown(table: Shown, level: int = 3) -> str:
 def cell(text: str) -> str:
     """Text as it stands, in one line of Markdown: nothing in it is a link, a tag or a column."""
     one_line = " ".join(inert(text).split())
-    for special in ("\\", "|", "`", "<", "[", "*", "_"):
+    for special in ("\\", "|", "`", "<", "[", "*"):
         one_line = one_line.replace(special, "\\" + special)
     return one_line
 
@@ -146,7 +146,7 @@ def _count(row: Mapping[str, Any], *names: str) -> str:
 
 
 def _percent(row: Mapping[str, Any], name: str, bounds: str | None = None) -> str:
-    return _spelled(_value(row, name), _ends(row, bounds), 100, ".1f", " %")
+    return _spelled(_value(row, name), _ends(row, bounds), 100, "z.1f", " %")
 
 
 def _points(row: Mapping[str, Any], name: str, bounds: str) -> str:
@@ -158,7 +158,7 @@ def _nats(row: Mapping[str, Any], unit: str) -> str:
     return _number(row, f"{name}_difference", f"{name}_ci", "+z.4f")
 
 
-def _number(row: Mapping[str, Any], name: str, bounds: str | None = None, form: str = ".3f") -> str:
+def _number(row: Mapping[str, Any], name: str, bounds: str | None = None, form: str = "z.3f") -> str:
     return _spelled(_value(row, name), _ends(row, bounds), 1, form, "")
 
 
@@ -173,8 +173,8 @@ def _spelled(value: float, ends: Sequence[float], factor: float, form: str, unit
     if not ends or any(math.isnan(end) for end in ends):
         return shown
     low, high = (f"{factor * end:{form}}" for end in ends)
-    return f"{shown} [{low}, {high}]"
+    return f"{shown} ({low} to {high})"
 
 
 def _p(value: float) -> str:
-    return NOTHING if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return NOTHING if math.isnan(value) else "under 0.001" if value < 0.001 else f"{value:.3f}"

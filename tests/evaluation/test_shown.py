@@ -30,8 +30,8 @@ def test_an_arm_is_shown_with_its_intervals_and_columns_without_a_value_are_left
         "untuned",
         "30",
         "50.0 %",
-        "40.0 % [25.0, 60.0]",
-        "30.0 % [20.0, 40.0]",
+        "40.0 % (25.0 to 60.0)",
+        "30.0 % (20.0 to 40.0)",
     )
     assert table.rows[1][-1] == NOTHING
 
@@ -55,7 +55,15 @@ def test_a_comparison_is_shown_in_points_with_its_verdict():
     }
     more = {"n_wrong_to_right": 3, "n_right_to_wrong": 2, "p_holm": 1e-4, "verdict": "not decided"}
     table = pair_table(pd.DataFrame([row | more]))
-    assert table.rows[0] == ("a minus b", "20", "+5.0 [-10.0, +20.0]", "3", "2", "< 0.001", "not decided")
+    assert table.rows[0] == (
+        "a minus b",
+        "20",
+        "+5.0 (-10.0 to +20.0)",
+        "3",
+        "2",
+        "under 0.001",
+        "not decided",
+    )
 
 
 def test_nothing_in_a_cell_ends_it_or_links_anywhere():
