@@ -51,7 +51,11 @@ class Trained(NamedTuple):
 def presets() -> dict[str, Path]:
     """The recipes that ship with bench, by name."""
     folder = next((folder for folder in _RECIPES if folder.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+    if folder is None:
+        return {}
+    # those of a folder (`small/phrasebank`) are called with it; recipes of data are `bench data`'s
+    found = [path for path in sorted(folder.glob("**/*.yaml")) if path.relative_to(folder).parts[0] != "data"]
+    return {str(path.relative_to(folder).with_suffix("")): path for path in found}
 
 
 def find_recipe(name: str) -> Path:
@@ -60,6 +64,24 @@ def find_recipe(name: str) -> Path:
     if name not in known:
         raise ConfigError(f"no preset {name!r}; known: {', '.join(known) or 'none'}; or give a recipe file")
     return known[name]
+
+
+def is_tuning(path: Path) -> bool:
+    """Whether a recipe file fine-tunes a base (`bench.tune`) rather than making a model from nothing."""
+    from bench.training import tuning_file, tuning_recipe
+
+    return tuning_recipe.is_tuning(tuning_file.document_of(path).data)
+
+
+def descriptions() -> dict[str, str]:
+    """The one line of each recipe that ships with bench, of either kind, by name."""
+    from bench.training import tuning_file
+    from bench.training.recipe import load_recipe
+
+    return {
+        name: tuning_file.description(path) if is_tuning(path) else load_recipe(path).description
+        for name, path in presets().items()
+    }
 
 
 def train(recipe: Path | str, out: Path, progress: TrainingProgress | None = None) -> Trained:

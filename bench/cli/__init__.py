@@ -18,7 +18,7 @@ SUMMARIES = {
     "approve": "Sign off an arm, bound to the run, report and verdict reviewed.",
     "compare": "Compare the same arms in two runs that asked the same questions.",
     "plan": "Say how much more data would settle what a run left open.",
-    "train": "Train the models of a recipe, base and fine-tuned, and export them at four quants.",
+    "train": "Train the models of a recipe, and measure them on what was held out.",
     "evaluate": "Measure what a training was worth: untuned, tuned and baselines on the held-out items.",
     "models": "List, export, quantize, compare and publish models, also to Ollama and the hub.",
     "import": "Make a run from results that are already there.",

@@ -9,6 +9,7 @@ nf4 and int8 by bitsandbytes) and, where it has one, a PEFT adapter. Out: a sess
     rows           keys and values of rows that are decoded together   schedule   what is decoded when
     shaping, draw  settings and noise                                  sampler    logits -> tokens of rows
     session        requests -> completions                             scoring    logits of a given text
+    learned_prompt adapters that stand before every prompt
     classifier     a classification head behind the same interface     capacity   the width that memory allows
 
 Weights are safetensors, code of a model's own is never run. The beginning that all prompts share is
@@ -212,7 +213,7 @@ def _session(
     from bench.backends.hf.tokens import Tokens, end_tokens
 
     model = loaded.model
-    tokens = Tokens(loaded.tokenizer, str(files.folder))
+    tokens = Tokens(loaded.tokenizer, str(files.folder), loaded.prompt_tokens)
     ends = end_tokens(loaded.tokenizer, model.config, getattr(model, "generation_config", None))
     record = record.model_copy(update={"details": record.details | _token_details(tokens, ends)})
     opened = Opened(model, tokens, ends, model.device, release)

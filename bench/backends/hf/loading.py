@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers.utils import logging as transformers_logging
 
+from bench.backends.hf import learned_prompt
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.classifiers import HEAD_NAMES, MODEL_TYPES
 from bench.errors import ModelFileError, UsageError
@@ -56,6 +57,8 @@ class LoadedFolder(NamedTuple):
     """Memory that weights and buffers take."""
     adapter: str | None
     """`applied` or `merged in fp32`; None without one."""
+    prompt_tokens: tuple[int, ...] = ()
+    """What a prompt-learning adapter puts before every prompt."""
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -76,8 +79,9 @@ def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> Lo
         merges = adapter is not None and wanted.merge_adapter
         try:
             model = _load_model(files, wanted, torch.float32 if merges else COMPUTE[wanted.quant])
+            prompt_tokens: tuple[int, ...] = ()
             if adapter is not None:
-                model = _with_adapter(model, adapter, merge=merges, shown=str(files.folder))
+                model, prompt_tokens = _with_adapter(model, adapter, merge=merges, shown=str(files.folder))
             if merges:
                 model = model.to(COMPUTE[wanted.quant])
         except torch.OutOfMemoryError as error:
@@ -91,6 +95,7 @@ def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> Lo
         COMPUTE[wanted.quant],
         int(model.get_memory_footprint()),
         None if adapter is None else "merged in fp32" if merges else "applied",
+        prompt_tokens,
     )
 
 
@@ -181,8 +186,10 @@ def load_bitsandbytes() -> Any:
             sys.modules["kernels"] = kernels
 
 
-def _with_adapter(model: Any, adapter: AdapterFiles, *, merge: bool, shown: str) -> Any:
-    """The model with the adapter in its layers, or merged into its weights."""
+def _with_adapter(
+    model: Any, adapter: AdapterFiles, *, merge: bool, shown: str
+) -> tuple[Any, tuple[int, ...]]:
+    """The model with the adapter in its layers or its weights, and what the adapter puts before prompts."""
     if importlib.util.find_spec("bitsandbytes") is not None:
         load_bitsandbytes()  # peft imports it too
     import peft
@@ -191,21 +198,27 @@ def _with_adapter(model: Any, adapter: AdapterFiles, *, merge: bool, shown: str)
     try:
         config = peft.PeftConfig.from_pretrained(str(adapter.folder))
         config.inference_mode = True
-        if config.is_prompt_learning:
+        is_prompt = bool(config.is_prompt_learning)
+        if is_prompt and (config.peft_type not in learned_prompt.TYPES or merge):
+            wanted = "it cannot be merged; leave merge_adapter out" if merge else "hf cannot apply it"
             raise ModelFileError(
-                f"{adapter.folder}: a {config.peft_type} adapter adds tokens to every prompt; hf applies "
-                "those that change weights, such as LoRA"
+                f"{adapter.folder}: a {config.peft_type} adapter changes no weights: {wanted}"
             )
         adapted = peft.get_peft_model(model, config)
         result = peft.set_peft_model_state_dict(adapted, load_file(str(adapter.weights)))
         lost = sorted(str(key) for key in result.unexpected_keys)
         named = {name for name, _ in adapted.named_parameters() if ".default." in name}
         absent = sorted(named & {str(key) for key in result.missing_keys})
+        if is_prompt:
+            # peft puts its one tensor where it belongs without naming it, and refuses another shape
+            lost, absent = [], sorted({"prompt_embeddings"} - set(adapter.tensors))
         if lost or absent:
             raise ModelFileError(
                 f"{wrong}: {(lost or absent)[0]} has no counterpart; name its own base model"
             )
-        return adapted.merge_and_unload() if merge else adapted.get_base_model()
+        if is_prompt:
+            return learned_prompt.as_tokens(adapted)
+        return (adapted.merge_and_unload() if merge else adapted.get_base_model()), ()
     except torch.OutOfMemoryError:
         raise
     except _LOAD_ERRORS as error:

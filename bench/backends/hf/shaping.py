@@ -37,7 +37,9 @@ def penalized(logits: Tensor, histories: Sequence[Sequence[int]], sampling: Samp
     """Logits (rows, vocabulary) less likely where a token stands among the row's last tokens."""
     counts = torch.zeros_like(logits)
     for row, history in enumerate(histories):
-        recent = torch.tensor(history[-PENALTY_WINDOW_TOKENS:], dtype=torch.int64, device=logits.device)
+        # tokens of a learned prompt stand in no answer
+        window = [token for token in history[-PENALTY_WINDOW_TOKENS:] if token < logits.shape[1]]
+        recent = torch.tensor(window, dtype=torch.int64, device=logits.device)
         counts[row].index_add_(0, recent, torch.ones_like(recent, dtype=logits.dtype))
     seen = counts > 0
     repeated = torch.where(logits <= 0, logits * sampling.repeat_penalty, logits / sampling.repeat_penalty)

@@ -22,8 +22,9 @@ _LONGEST_CHARACTER_TOKENS = 8
 class Tokens:
     """One tokenizer with its template."""
 
-    def __init__(self, tokenizer: Any, shown: str) -> None:
+    def __init__(self, tokenizer: Any, shown: str, before: tuple[int, ...] = ()) -> None:
         self._tokenizer = tokenizer
+        self._before = before
         source = tokenizer.chat_template
         if isinstance(source, dict):  # several templates by name
             source = source.get("default")
@@ -49,12 +50,12 @@ class Tokens:
     def of_prompt(self, prompt: Prompt) -> tuple[int, ...]:
         """The tokens of a conversation; the template writes what begins a text, nothing is added to it.
 
-        TemplateError where the template fails.
+        What a prompt-learning adapter has learned stands before it. TemplateError where the template fails.
         """
         tokens = self._ids(self.template.render_prompt(prompt))
         if not tokens:
             raise TemplateError("it writes nothing")
-        return tokens
+        return self._before + tokens
 
     def of_answer(self, text: str) -> tuple[int, ...]:
         """The tokens of a text that continues a prompt; names of control tokens are text in it."""

@@ -1,0 +1,102 @@
+"""A base model from its folder into memory, to be trained: whole, or quantized by bitsandbytes.
+
+In: a folder in transformers' form. Out: model and tokenizer, or a ModelFileError. Weights are safetensors,
+code of a model's own is never run, and nothing is fetched. How an arm is loaded to answer is
+`bench.backends.hf`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
+
+from bench.errors import ModelFileError, UsageError
+
+_LOAD_ERRORS = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+)  # fmt: skip
+"""What transformers and safetensors raise over files that do not fit together."""
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's tokenizer."""
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    except _LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+
+
+def load_causal(folder: Path, dtype: Any, quantization: Any = None, attention: str = "sdpa") -> Any:
+    """The folder's causal model; with `quantization` on the device that this process trains on."""
+    try:
+        with without_bars():
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                trust_remote_code=False,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=dtype,
+                attn_implementation=attention,
+                quantization_config=quantization,
+                device_map=None if quantization is None else {"": training_device()},
+                output_loading_info=True,
+            )
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"{folder}: too large for the GPU's memory; take qlora or a smaller model"
+        ) from error
+    except _LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
+    for problem in ("missing_keys", "mismatched_keys"):
+        found = sorted(str(key) for key in info.get(problem) or ())
+        if found:
+            raise ModelFileError(
+                f"{folder}: {len(found)} weights are {problem.split('_')[0]} (e.g. {found[0]}); the files "
+                "are not whole, or of another kind of model"
+            )
+    return model
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """No bars of transformers' own over what takes a moment."""
+    had = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if had:
+            transformers_logging.enable_progress_bar()
+
+
+def training_device() -> torch.device:
+    """The GPU of this process (each that `accelerate launch` starts has its own), else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def safe_for_training(model: Any) -> None:
+    """Keep 4-bit layers on the path that has gradients.
+
+    On processors with AVX512-BF16 such a layer switches, at its first forward in evaluation mode, to a
+    kernel without autograd: training that goes on after an evaluation would have wrong gradients, and
+    nothing would say so.
+    """
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.support_avx512bf16_for_cpu = False
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,448 @@
+"""Joins a recipe of trainings, its data and its base: what `bench train RECIPE.yaml` calls.
+
+    recipe -> data sets -> examples by task ----.
+                                                 >-- method --> models/<name>/<training>/ --> arms
+    base (folder, hub, another recipe) ---------'
+
+In: a recipe file, a folder for models, where the data lie. Out: one folder a training with `arm.json` (an
+entry of a config's `models`) and `card.json` (what happened), the held-out items, and `recipe.json`. A
+training whose inputs did not change is not done again, and one that was killed goes on at its last whole
+checkpoint. Of several processes (`accelerate launch`) one writes. Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from bench import provenance, tune_base, tune_data
+from bench.datasets.folder import ROOT as SETS
+from bench.errors import ConfigError, MissingExtraError, RunLockedError, UsageError, disk_errors
+from bench.identity import content_id
+from bench.openmp import spin_briefly
+from bench.records import Article
+from bench.training import general_text, methods, mixing, tuning_file
+from bench.training.files import write_whole
+from bench.training.methods import Data, Example, Job, Trained
+from bench.training.tuning_file import Loaded, Planned
+from bench.training.tuning_recipe import is_tuning
+from bench.tune_base import Base
+from bench.tune_data import TaskData
+
+if TYPE_CHECKING:
+    from bench.training.display import TrainingProgress
+
+ARM, CARD, RECIPE, BASE = "arm.json", "card.json", "recipe.json", "base"
+REHEARSED = 0.2
+"""Share of a later task's turn that is earlier tasks again, where tasks are introduced gradually."""
+_PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "safetensors")
+_VERSIONS = ("torch", "transformers", "peft", "trl", "bitsandbytes")
+
+
+class TrainedArm(NamedTuple):
+    """A finished training."""
+
+    name: str
+    kind: str
+    folder: Path
+    arm: dict[str, Any]
+    """What `arm.json` holds."""
+    facts: dict[str, Any]
+    """What `card.json` holds."""
+    is_new: bool
+    """False where nothing had changed since it was made."""
+
+
+class Tuned(NamedTuple):
+    """What a recipe left."""
+
+    name: str
+    folder: Path
+    trainings: tuple[TrainedArm, ...]
+    base: Path | None
+    tests: tuple[Path, ...]
+    """The held-out items, a file for each task."""
+
+
+class _Inputs(NamedTuple):
+    """What the trainings of a recipe have in common."""
+
+    tasks: tuple[TaskData, ...]
+    texts: tuple[str, ...]
+    validation_texts: tuple[str, ...]
+    general: tuple[str, ...]
+    """General text that may be mixed in."""
+    base: Base | None
+
+
+def tune(
+    recipe: Path,
+    out: Path = Path("models"),
+    root: Path = Path(),
+    progress: TrainingProgress | None = None,
+    only: Sequence[str] | None = None,
+) -> Tuned:
+    """Make every training of a recipe, or those that `only` names, in `out/<name>/`.
+
+    Raises ConfigError for the recipe and its data, MissingExtraError, ModelFileError for the base,
+    RunLockedError while another process trains there, StorageError.
+    """
+    _need_extra()
+    spin_briefly()
+    from bench.training.display import Silent
+
+    loaded = tuning_file.load(recipe)
+    chosen = _chosen(loaded, only)
+    progress = progress if progress is not None and _is_main() else Silent()
+    _safe_imports(chosen)
+    from bench.training import hf_trainer
+
+    for plan in chosen:
+        hf_trainer.refuse(plan.trainer)
+    folder = out / loaded.recipe.name
+    with _locked(folder), disk_errors(folder):
+        with hf_trainer.main_process_first():
+            inputs = _inputs(loaded, chosen, out, root, progress)
+            tests = _write_tests(loaded, inputs, folder, root, progress) if _is_main() else ()
+        made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
+    return Tuned(loaded.recipe.name, folder, made, None if inputs.base is None else inputs.base.folder, tests)
+
+
+# ---------------------------------------------------------------- before anything is trained
+
+
+def _need_extra() -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(f'training needs {", ".join(missing)}: pip install "bench[train]"')
+
+
+def _chosen(loaded: Loaded, only: Sequence[str] | None) -> tuple[Planned, ...]:
+    """The trainings to be made: all, or those named; an entry's name stands for its whole sweep."""
+    if only is None:
+        return loaded.trainings
+    entries = {training.name for training in loaded.recipe.trainings}
+    known = {plan.name for plan in loaded.trainings} | entries
+    if unknown := [name for name in only if name not in known]:
+        raise UsageError(f"--only: no training {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    of_sweep = {name for name in only if name in entries}
+    return tuple(
+        plan
+        for plan in loaded.trainings
+        if plan.name in only or any(plan.swept and plan.name.startswith(f"{name}-") for name in of_sweep)
+    )
+
+
+def _is_main() -> bool:
+    """Whether this process writes; `accelerate launch` numbers its processes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _safe_imports(chosen: Sequence[Planned]) -> None:
+    """Import what fetches code of a hub's while it is imported in the way that keeps it from doing so."""
+    if any(plan.trainer.unsloth for plan in chosen) and importlib.util.find_spec("unsloth") is not None:
+        importlib.import_module("unsloth")  # it changes transformers and peft, so it comes before them
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        from bench.backends.hf.loading import load_bitsandbytes
+
+        load_bitsandbytes()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    work = folder / ".work"
+    with disk_errors(folder):
+        work.mkdir(parents=True, exist_ok=True)
+    if not _is_main():
+        yield
+        return
+    try:
+        lock = FileLock(work / "lock").acquire(timeout=0)
+    except Timeout as error:
+        raise RunLockedError(
+            f"{folder}: another process trains here; wait for it or use another --out"
+        ) from error
+    with lock:
+        yield
+
+
+def _inputs(
+    loaded: Loaded, chosen: Sequence[Planned], out: Path, root: Path, progress: TrainingProgress
+) -> _Inputs:
+    recipe, here = loaded.recipe, loaded.path.parent
+    found: tuple[TaskData, ...] = ()
+    texts = tune_data.Texts((), (), ())
+    learns_task = recipe.task is not None or any(data.task for data in recipe.data)
+    if learns_task:
+        found = tune_data.prepare(recipe.data, recipe.task, recipe.seed, here, root, SETS, progress.note)
+    elif recipe.data:
+        texts = tune_data.texts_alone(recipe.data, here, root, SETS, progress.note)
+    general: tuple[str, ...] = ()
+    if recipe.general_text is not None:
+        documents = general_text.read_documents(recipe.general_text, root)
+        if documents.note:
+            progress.note(documents.note)
+        general = documents.train
+    everything = texts.train if learns_task else (*texts.train, *general)
+    base = _base(loaded, chosen, out, root, progress, chats=learns_task)
+    return _Inputs(found, everything, texts.validation, general if learns_task else (), base)
+
+
+def _base(
+    loaded: Loaded,
+    chosen: Sequence[Planned],
+    out: Path,
+    root: Path,
+    progress: TrainingProgress,
+    *,
+    chats: bool,
+) -> Base | None:
+    options = loaded.recipe.base
+    if options is None:
+        return None
+    talks = chats and any(getattr(methods.load(plan.kind), "NEEDS_CHAT", False) for plan in chosen)
+    target = out / loaded.recipe.name / BASE
+
+    def make(path: Path) -> Path:
+        return _model_of(path, out, root, progress)
+
+    return tune_base.prepare(options, loaded.path.parent, target, make, chats=talks)
+
+
+def _model_of(path: Path, out: Path, root: Path, progress: TrainingProgress) -> Path:
+    """The last model of another recipe, which is made if it is not there."""
+    if not is_tuning(tuning_file.document_of(path).data):
+        from bench.train import train
+
+        return train(path, out, progress).folder / "hf" / "base"
+    arm = tune(path, out, root, progress).trainings[-1].arm
+    if arm["adapter"] is not None or arm["options"].get("head", "causal_lm") != "causal_lm":
+        raise ConfigError(
+            f"base.recipe: {path}: its last training leaves no whole model to start from (an adapter or a "
+            "head); put one that does (pretraining, full) last"
+        )
+    return Path(arm["ref"])
+
+
+# ---------------------------------------------------------------- what a training learns from
+
+
+def _data(loaded: Loaded, plan: Planned, inputs: _Inputs) -> tuple[Data, Planned]:
+    """The data of one training; tasks that are introduced gradually make its epochs part of them."""
+    recipe = loaded.recipe
+    labels = {found.task.name: found.task.labels for found in inputs.tasks}
+    by_task: dict[str, tuple[Example, ...]] = {}
+    for found in inputs.tasks:
+        by_task[found.task.name] = by_task.get(found.task.name, ()) + found.train
+    validation = tuple(example for found in inputs.tasks for example in found.validation)
+    if recipe.introduce == "gradually":
+        train, plan = _gradually(by_task, plan, recipe.seed)
+    else:
+        train = mixing.together(by_task, recipe.seed)
+    texts = inputs.texts
+    if by_task:
+        share = recipe.general_text.share if recipe.general_text else 0.0
+        texts = mixing.texts_to_mix(inputs.general, len(train), share, recipe.seed).texts
+    keep = recipe.introduce == "gradually"
+    return Data(train, validation, texts, inputs.validation_texts, labels, keep_order=keep), plan
+
+
+def _gradually(
+    by_task: dict[str, tuple[Example, ...]], plan: Planned, seed: int
+) -> tuple[tuple[Example, ...], Planned]:
+    """Each task in its turn, seen as often as the epochs say, and then one pass over all of it."""
+    epochs = plan.trainer.epochs
+    if epochs != int(epochs):
+        raise ConfigError(
+            f"training {plan.name}: epochs: {epochs:g}: tasks introduced gradually need whole ones"
+        )
+    if plan.trainer.patience is not None:
+        raise ConfigError(
+            f"training {plan.name}: patience: tasks introduced gradually are one pass, which has no epoch to "
+            "stop after; remove it"
+        )
+    found = mixing.gradually(by_task, REHEARSED, seed, int(epochs))
+    trainer = plan.trainer.model_copy(update={"epochs": 1.0, "group_by_length": False})
+    return found.items, plan._replace(trainer=trainer)
+
+
+# ---------------------------------------------------------------- one training
+
+
+def _trained(
+    loaded: Loaded, plan: Planned, inputs: _Inputs, folder: Path, progress: TrainingProgress
+) -> TrainedArm:
+    """Train, unless what lies there was made of the same inputs."""
+    method = methods.load(plan.kind)
+    chats = getattr(method, "NEEDS_CHAT", False)
+    base = (
+        None if inputs.base is None or (not method.NEEDS_BASE and loaded.recipe.base is None) else inputs.base
+    )
+    start = None if base is None else base.folder if chats else base.plain
+    data, effective = _data(loaded, plan, inputs)
+    key = content_id(
+        [
+            plan.kind,
+            plan.options.model_dump(mode="json"),
+            effective.trainer.model_dump(mode="json", exclude={"report_to", "save_steps"}),
+            loaded.recipe.seed,
+            _content(data),
+            None if base is None else [base.digest, str(start)],
+        ]
+    )
+    target, work = folder / plan.name, folder / ".work" / plan.name
+    there = _finished(target, plan, key)
+    if there is not None:
+        progress.note(f"{plan.name}: unchanged, kept")
+        return there
+    if _is_main():
+        _clear(target, work, key)
+    _wait()
+    job = Job(plan.options, effective.trainer, start, data, target, work, loaded.recipe.seed, progress)
+    found = method.train(job)
+    arm = _arm(loaded, plan, found)
+    facts = _card(loaded, plan, effective, found, key)
+    if _is_main():
+        write_whole(target / CARD, _json(facts))
+        write_whole(target / ARM, _json(arm))
+        shutil.rmtree(work, ignore_errors=True)
+    return TrainedArm(plan.name, plan.kind, target, arm, facts, is_new=True)
+
+
+def _content(data: Data) -> str:
+    """A digest of everything that is learnt from."""
+    plain = data._asdict() | {
+        side: [
+            (*one._replace(turns=())[:], [list(turn) for turn in one.turns]) for one in getattr(data, side)
+        ]
+        for side in ("train", "validation")
+    }
+    return content_id(plain)
+
+
+def _finished(target: Path, plan: Planned, key: str) -> TrainedArm | None:
+    try:
+        arm = json.loads((target / ARM).read_text(encoding="utf-8"))
+        facts = json.loads((target / CARD).read_text(encoding="utf-8"))
+        if facts["inputs"] != key or not Path(arm["ref"]).is_dir():
+            return None
+        if arm["adapter"] is not None and not Path(arm["adapter"]).is_dir():
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return TrainedArm(plan.name, plan.kind, target, arm, facts, is_new=False)
+
+
+def _clear(target: Path, work: Path, key: str) -> None:
+    """An empty folder for the result; checkpoints stay if they are of the same inputs."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    kept = work / "inputs.txt"
+    if not kept.is_file() or kept.read_text(encoding="utf-8") != key:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        write_whole(kept, key.encode())
+
+
+def _wait() -> None:
+    from bench.training.hf_trainer import wait_for_everyone
+
+    wait_for_everyone()
+
+
+def _arm(loaded: Loaded, plan: Planned, found: Trained) -> dict[str, Any]:
+    """The arm as `models:` of a config has it."""
+    return {
+        "family": loaded.recipe.name,
+        "variant": plan.name,
+        "quant": found.quant,
+        "backend": "hf",
+        "ref": str(found.ref),
+        "adapter": None if found.adapter is None else str(found.adapter),
+        "options": found.options,
+        "prompt_style": "zero_shot",
+    }
+
+
+def _card(loaded: Loaded, plan: Planned, effective: Planned, found: Trained, key: str) -> dict[str, Any]:
+    """What happened, for people and scripts."""
+    return {
+        "name": plan.name,
+        "recipe": loaded.recipe.name,
+        "description": loaded.recipe.description,
+        "method": {"kind": plan.kind, **plan.options.model_dump(mode="json")},
+        "trainer": effective.trainer.model_dump(mode="json"),
+        "swept": plan.swept,
+        "seed": loaded.recipe.seed,
+        "facts": found.facts,
+        "versions": {name: provenance.package_version(name) for name in _VERSIONS},
+        "inputs": key,
+    }
+
+
+# ---------------------------------------------------------------- what an evaluation reads
+
+
+def _write_tests(
+    loaded: Loaded, inputs: _Inputs, folder: Path, root: Path, progress: TrainingProgress
+) -> tuple[Path, ...]:
+    """The held-out items of each task, and the record of the recipe."""
+    tests: list[dict[str, str]] = []
+    for place, found in enumerate(inputs.tasks):
+        if found.test:
+            name = "test.jsonl" if place == 0 else f"test-{found.task.name}.jsonl"
+            _write_articles(folder / name, found.test)
+            tests.append({"task": found.shown, "file": name})
+    content = {
+        "recipe": loaded.recipe.model_dump(mode="json"),
+        "base": None if inputs.base is None else _loads(inputs.base),
+        "tests": tests,
+        "other_task": _other_task(loaded, folder, root, progress),
+        "trainings": [
+            {"name": plan.name, "kind": plan.kind, "needs_base": methods.load(plan.kind).NEEDS_BASE}
+            for plan in loaded.trainings
+        ],
+    }
+    write_whole(folder / RECIPE, _json(content))
+    return tuple(folder / test["file"] for test in tests)
+
+
+def _loads(base: Base) -> dict[str, Any]:
+    return {"ref": str(base.folder), "adapter": None, "options": {}, "backend": "hf"}
+
+
+def _other_task(
+    loaded: Loaded, folder: Path, root: Path, progress: TrainingProgress
+) -> dict[str, str] | None:
+    """The items of the task that is asked before and after, and not trained."""
+    wanted = loaded.recipe.evaluation.other_task
+    if wanted is None:
+        return None
+    if wanted.task is None:
+        raise ConfigError("evaluation.other_task: nobody says what is asked; set `task` in it")
+    recipe = loaded.recipe
+    found = tune_data.prepare(
+        (wanted,), None, recipe.seed, loaded.path.parent, root, SETS, progress.note, answers=False
+    )[0]
+    if not found.test:
+        raise ConfigError("evaluation.other_task: its data set has no test side; give it one in `split`")
+    name = f"test-other-{found.task.name}.jsonl"
+    _write_articles(folder / name, found.test)
+    return {"task": found.shown, "file": name}
+
+
+def _write_articles(path: Path, articles: Sequence[Article]) -> None:
+    lines = [article.model_dump_json(exclude_none=True, exclude_defaults=True) for article in articles]
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8")

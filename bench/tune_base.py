@@ -1,0 +1,72 @@
+"""Joins a recipe's `base` with where models are: a folder, the hub at a pinned commit, another recipe.
+
+In: the recipe's BaseOptions. Out: the folder of a whole model in transformers' form, checked by the backend
+that will run it, and a digest of it; with a chat template where one is needed. It trains only what another
+recipe has to make first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.backends.hf import hub, model_folder
+from bench.errors import ConfigError
+from bench.identity import content_id
+from bench.training.tuning_recipe import BaseOptions
+from bench.tune_data import beside
+
+MakeBase = Callable[[Path], Path]
+"""Trains another recipe and gives the folder of its last model."""
+_WHOSE = "recipe's base"
+
+
+class Base(NamedTuple):
+    """A base model."""
+
+    folder: Path
+    digest: str
+    """Of every file that is loaded, and of the chat template that a recipe gives it."""
+    plain: Path
+    """The same without what was added for conversations; a head reads no template."""
+
+
+def find(options: BaseOptions, here: Path, make: MakeBase) -> Path:
+    """The folder that the recipe names; ConfigError or ModelFileError where there is none."""
+    if options.recipe is not None:
+        path = beside(options.recipe, here)
+        if not path.is_file():
+            raise ConfigError(f"base.recipe: {options.recipe}: no such file beside the recipe")
+        return make(path)
+    ref = str(options.ref)
+    if hub.is_hub_reference(ref):
+        return hub.download(hub.hub_folder(_WHOSE, ref, options.revision))
+    if options.revision is not None:
+        raise ConfigError("base.revision: it belongs to a hub reference (hf://owner/repo); remove it")
+    near = beside(ref, here)
+    return Path(ref) if Path(ref).is_dir() else near
+
+
+def digest(folder: Path) -> str:
+    """Of every file of the base that is loaded; ModelFileError where it is not a whole model."""
+    return model_folder.digest(model_folder.inspect(folder), None)
+
+
+def prepare(options: BaseOptions, here: Path, out: Path, make: MakeBase, *, chats: bool) -> Base:
+    """The base, ready to be trained; `out` is where it is written if tokens have to be added."""
+    plain = find(options, here, make)
+    found = digest(plain)
+    if not chats:
+        return Base(plain, found, plain)
+    from bench.training.chat_base import template_text, with_chat
+
+    template = None if options.chat_template is None else template_text(options.chat_template, here)
+    kept = out / "digest.txt"
+    made_of = content_id([found, template])
+    if kept.is_file() and kept.read_text(encoding="utf-8") == made_of:
+        return Base(out, made_of, plain)
+    folder = with_chat(plain, template, out)
+    if folder == out:
+        kept.write_text(made_of, encoding="utf-8")
+    return Base(folder, made_of, plain)
