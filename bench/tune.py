@@ -70,6 +70,8 @@ class Tuned(NamedTuple):
     base: Path | None
     tests: tuple[Path, ...]
     """The held-out items, a file for each task."""
+    is_measured: bool
+    """Whether the recipe has anything to be measured on."""
 
 
 class _Inputs(NamedTuple):
@@ -113,7 +115,10 @@ def tune(
             inputs = _inputs(loaded, chosen, out, root, progress)
             tests = _write_tests(loaded, inputs, folder, root, progress) if _is_main() else ()
         made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
-    return Tuned(loaded.recipe.name, folder, made, None if inputs.base is None else inputs.base.folder, tests)
+    base = None if inputs.base is None else inputs.base.folder
+    evaluation = loaded.recipe.evaluation
+    is_measured = bool(tests or evaluation.forgetting or evaluation.other_task)
+    return Tuned(loaded.recipe.name, folder, made, base, tests, is_measured)
 
 
 # ---------------------------------------------------------------- before anything is trained

@@ -82,7 +82,27 @@ def _tune(
         tuned = tune(path, out, root, display, only)
     finally:
         display.close()
-    typer.echo(json.dumps(_tuned_as_data(tuned), indent=1) if as_json else _tuned_as_table(tuned))
+    if not as_json:
+        typer.echo(_tuned_as_table(tuned))
+    measured = _evaluated(tuned, root, as_json=as_json) if evaluates and tuned.is_measured else None
+    if as_json:
+        typer.echo(json.dumps(_tuned_as_data(tuned) | {"evaluation": measured}, indent=1, allow_nan=False))
+
+
+def _evaluated(tuned: Tuned, root: Path, *, as_json: bool) -> dict[str, Any]:
+    """Measure what was made, and print it unless it goes into the JSON."""
+    from bench.cli.evaluate import print_evaluation, summary
+    from bench.cli.progress import sweep_progress
+    from bench.cli.run import interruptible
+    from bench.evaluate import evaluate
+
+    with interruptible(f"bench evaluate {tuned.folder}"):
+        result = evaluate(
+            tuned.folder, root=root, watch=sweep_progress, say=lambda text: typer.echo(text, err=True)
+        )
+    if not as_json:
+        print_evaluation(result)
+    return summary(result)
 
 
 def _list(as_json: bool) -> None:

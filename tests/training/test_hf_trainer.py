@@ -132,11 +132,13 @@ def test_a_checkpoint_that_is_not_whole_is_not_gone_on_with(tmp_path, base):
     trained(tmp_path, base, trainer=LONG)
     work = tmp_path / "work"
     whole = checkpoints.newest_whole(work)
+    assert whole is not None
     assert whole.is_finished
     assert whole.steps == 12
     (whole.folder / "optimizer.pt").write_bytes(b"torn")
     (work / "checkpoint-99").mkdir()
     earlier = checkpoints.newest_whole(work)
+    assert earlier is not None
     assert earlier.steps < 12
     assert not (work / "checkpoint-99").exists()
     assert not whole.folder.exists()

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from bench.errors import ConfigError
-from bench.train import find_recipe, presets
+from bench.train import find_recipe, is_tuning, presets
 from bench.training.recipe import load_recipe
 from bench.training.tuning_file import load as load_tuning
 

@@ -97,6 +97,7 @@ def base(
     ids = {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
     ids |= {"pad_token_id": words.pad_token_id, "vocab_size": len(words)}
     model: Any
+    shape: dict[str, Any]
     if kind == "gpt2":
         shape = {"n_embd": hidden, "n_layer": 2, "n_head": 2, "n_positions": 512}
         model = GPT2LMHeadModel(GPT2Config(**shape, **ids, initializer_range=0.1))

@@ -1,6 +1,8 @@
 """Each method for causal models trains, and what it leaves answers as an arm of `hf`."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 from bench import backends
 from bench.errors import ConfigError
 from bench.training import adapters, sft
+from bench.training.lora_options import LoraOptions
 from bench.training.methods import load
 from bench.training.model_folder import load_causal
 from tests.backends.asking import complete, hf_spec, sampling
@@ -48,6 +51,11 @@ def answered(made, **fields):
         session.close()
 
 
+def saved(made):
+    """The tensors of an adapter's file."""
+    return load_file(f"{made.adapter}/adapter_model.safetensors")
+
+
 @pytest.mark.parametrize(("kind", "options", "quant"), KINDS, ids=lambda v: str(v)[:40])
 def test_a_training_lowers_the_loss_and_its_arm_answers(tmp_path, base, kind, options, quant):
     rate = 0.05 if kind == "peft" else 5e-3
@@ -75,7 +83,7 @@ def test_a_prompt_that_was_learned_changes_the_answer_as_it_does_in_peft(tmp_pat
     from bench.training.model_folder import load_tokenizer
     from tests.backends.asking import prompt
 
-    options = {"type": "prompt_tuning", "num_virtual_tokens": 5}
+    options: dict[str, Any] = {"type": "prompt_tuning", "num_virtual_tokens": 5}
     made = load("peft").train(
         tuning.job(tmp_path, "peft", base, trainer={"rate": 0.5, "epochs": 6}, **options)
     )
@@ -113,7 +121,7 @@ def test_norms_and_head_of_an_8_bit_base_are_trained_beside_in_fp32(tmp_path, ba
 
 def test_adapters_of_a_quantized_base_keep_their_precision(tmp_path, base):
     made = load("qlora").train(tuning.job(tmp_path, "qlora", base, r=4))
-    weights = load_file(str(made.adapter / "adapter_model.safetensors"))
+    weights = saved(made)
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
@@ -126,9 +134,9 @@ def test_fused_layers_take_an_adapter(tmp_path, kind, targets):
     made = load("lora").train(
         tuning.job(tmp_path, "lora", folder, targets=targets, r=4, trainer={"epochs": 1})
     )
-    config = json.loads((made.adapter / "adapter_config.json").read_text())
+    config = json.loads(Path(f"{made.adapter}/adapter_config.json").read_text())
     assert config["fan_in_fan_out"] is (kind == "gpt2")
-    names = " ".join(load_file(str(made.adapter / "adapter_model.safetensors")))
+    names = " ".join(saved(made))
     assert all(f"{target}.lora_A" in names for target in targets if targets != "all-linear")
     assert "lm_head" not in names
     answered(made, text="How is number 3?")
@@ -147,6 +155,7 @@ def test_fused_layers_take_an_adapter(tmp_path, kind, targets):
 )
 def test_layers_that_the_base_has_not_are_refused(base, tmp_path, options, said):
     job = tuning.job(tmp_path, "lora", base, **options)
+    assert isinstance(job.options, LoraOptions)
     with pytest.raises(ConfigError, match=said):
         adapters.with_lora(load_causal(base, torch.float32), job.options, job)
 
@@ -166,6 +175,10 @@ def test_fields_that_peft_has_not_are_refused(options, said):
 
 
 def test_the_best_of_a_prompt_cannot_be_kept_and_is_refused(tmp_path, base):
-    options = {"type": "prompt_tuning", "num_virtual_tokens": 4, "trainer": {"patience": 1}}
+    options: dict[str, Any] = {
+        "type": "prompt_tuning",
+        "num_virtual_tokens": 4,
+        "trainer": {"patience": 1},
+    }
     with pytest.raises(ConfigError, match="patience"):
         load("peft").train(tuning.job(tmp_path, "peft", base, **options))
