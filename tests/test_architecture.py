@@ -44,6 +44,7 @@ JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
 JOINERS |= {"tune", "tune_data", "tune_base"}
 JOINERS |= {"export_model", "export_source", "export_check", "export_card", "export_folder"}
 JOINERS |= {"evaluate", "evaluation"}
+JOINERS |= {"quantize_model", "importance_source"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 ENGINES |= {"trl", "datasets", "accelerate"}
 HEAVY = ENGINES | {

@@ -37,6 +37,7 @@ app = typer.Typer(
     cls=_ListByDefault, help="List, export, quantize, compare and publish models, also to Ollama and the hub."
 )
 app.command("export")(models_export.export)
+app.command("quantize")(models_export.quantize)
 
 Host = Annotated[
     str | None, typer.Option(help="Where Ollama listens, in any form of OLLAMA_HOST; else OLLAMA_HOST.")

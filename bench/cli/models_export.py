@@ -66,6 +66,59 @@ def export(
         raise ModelFileError(exported.refusal)
 
 
+def quantize(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="A GGUF file in fp16, bf16 or fp32.")],
+    to: Annotated[str, typer.Option(help="Quants, comma-separated: any that the engine knows.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the quants; else beside the file.", show_default=False)
+    ] = None,
+    imatrix: Annotated[
+        str | None,
+        typer.Option(
+            help="An importance matrix of a run's articles, of a set or file of articles, or a file."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task that asks about the articles; else the run's own.")
+    ] = None,
+    style: Annotated[str, typer.Option(help="The prompts' style.")] = "zero_shot",
+    prove: Annotated[
+        bool,
+        typer.Option(help="Tell the KL on a held-out quarter of the articles, with and without."),
+    ] = True,
+    allow_fallback: Annotated[
+        bool, typer.Option("--allow-fallback", help="Let matrices that do not fit have another type.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="What was made as JSON on stdout.")] = False,
+) -> None:
+    """Make other quants of a GGUF file, where asked with an importance matrix of a run's articles."""
+    from bench.quantize_model import matrix_sentence
+    from bench.quantize_model import quantize as quantize_file
+
+    names = [name.strip() for name in to.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--to names no quant, such as q4_K_M,q8_0")
+    result = quantize_file(
+        file,
+        names,
+        out=out,
+        imatrix=imatrix,
+        task=task,
+        style=style,
+        prove=prove,
+        allow_fallback=allow_fallback,
+        told=lambda step: typer.echo(step, err=True),
+    )
+    if as_json:
+        typer.echo(json.dumps([one._asdict() | {"path": str(one.path)} for one in result.made], indent=1))
+    for one in () if as_json else result.made:
+        typer.echo(f"{one.path}  {one.n_bytes:,} bytes  {one.bits_per_weight:.2f} bits per weight")
+        for line in (*one.fallen_back, *([matrix_sentence(one)] if one.importance else [])):
+            typer.echo(f"  {line}")
+    if result.refused:
+        raise ModelFileError("; ".join(result.refused))
+
+
 def _bytes(text: str) -> int:
     """A size such as `2GB`, decimal as on the hub."""
     match = _SIZE.fullmatch(text.strip())

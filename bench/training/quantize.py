@@ -75,8 +75,11 @@ def quantize(
             os.fsencode(source), os.fsencode(partial), ctypes.byref(parameters)
         )
         if code != 0:
-            reason = " ".join(_lines[-1].split())[:200] if _lines else f"code {code}"
-            raise ModelFileError(f"{target}: llama.cpp could not quantize {source.name} to {quant}: {reason}")
+            reason = " ".join(_lines[-1].split()).rpartition(": ")[2][:200] if _lines else f"code {code}"
+            remedy = "; name one with --imatrix" if "imatrix" in reason else ""
+            raise ModelFileError(
+                f"{target}: llama.cpp could not quantize {source.name} to {quant}: {reason}{remedy}"
+            )
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -42,6 +42,8 @@ class GgufSummary(Record):
     """The model's own name."""
     file_type: int | None
     """The quantization the file claims, as the engine numbers them."""
+    importance: str | None
+    """What its importance matrix was measured on; None where it was quantized without, or not at all."""
     context_tokens: int | None
     """The context the model was trained for."""
     n_layers: int | None

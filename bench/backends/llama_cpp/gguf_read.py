@@ -252,6 +252,8 @@ def _summary(
     file_bytes: int,
 ) -> dict[str, Any]:
     architecture = metadata.get("general.architecture")
+    if metadata.get("general.type") == "imatrix":
+        architecture = "imatrix"  # no model, and of no architecture
     if not isinstance(architecture, str) or not architecture:
         raise BadFileError("the metadata names no general.architecture")
     n_parts = metadata.get("split.count", 0)
@@ -270,6 +272,7 @@ def _summary(
         "kind": metadata.get("general.type"),
         "name": metadata.get("general.name"),
         "file_type": metadata.get("general.file_type"),
+        "importance": metadata.get("quantize.imatrix.dataset"),
         "context_tokens": metadata.get(f"{architecture}.context_length"),
         "n_layers": metadata.get(f"{architecture}.block_count"),
         "n_cache_values": _cache_values(metadata, architecture),
