@@ -91,8 +91,6 @@ def instructions(options: ClassifierOptions, data: Data) -> dict[str, str | None
     tasks = list(dict.fromkeys(example.task for example in data.train))
     given = options.instruction
     if options.input == "text":
-        if given is not None:
-            raise ConfigError("method.instruction needs input: instruction; without it nothing would read it")
         return dict.fromkeys(tasks)
     if isinstance(given, str):
         given = dict.fromkeys(tasks, given)

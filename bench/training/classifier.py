@@ -28,6 +28,7 @@ from bench.training.classifier_options import ClassifierOptions
 from bench.training.head_base import quiet
 from bench.training.methods import Job, TaskModel, Trained
 
+Numbers = np.ndarray[Any, Any]
 _TEMPERATURES = (0.2, 20.0)
 _FEWEST_FOR_CALIBRATION = 30
 """Validation items; with fewer the temperature would be guessed."""
@@ -97,7 +98,7 @@ def fit(job: Job, start: Untrained, options: ClassifierOptions, whole: Callable[
         callbacks=hf_trainer.callbacks(job),
     )
     facts = hf_trainer.run(trainer, job)
-    known = _validated(trainer, validation, start.meaning, calibrate=options.calibrate)
+    known = _validated(trainer, train, validation, start.meaning, calibrate=options.calibrate)
     done = whole(trainer.model)
     done.model.cpu()
     models = _models(job.out, done, start)
@@ -180,7 +181,9 @@ class Validated(NamedTuple):
     temperatures: dict[str, float | None]
 
 
-def _validated(trainer: Any, validation: Rows, meaning: Outputs, *, calibrate: bool) -> Validated:
+def _validated(
+    trainer: Any, train: Rows, validation: Rows, meaning: Outputs, *, calibrate: bool
+) -> Validated:
     accuracies: dict[str, float | None] = dict.fromkeys(meaning.labels)
     temperatures: dict[str, float | None] = dict.fromkeys(meaning.labels)
     if not validation.rows:
@@ -189,6 +192,7 @@ def _validated(trainer: Any, validation: Rows, meaning: Outputs, *, calibrate: b
         found = trainer.predict(validation.rows).predictions
     logits = np.asarray(found[0] if isinstance(found, tuple) else found, dtype=np.float64)
     places = np.array([row["labels"] for row in validation.rows])
+    taught = np.array([row["labels"] for row in train.rows])
     for task in meaning.labels:
         start, end = meaning.span(task)
         mine = (places >= start) & (places < end)
@@ -197,11 +201,25 @@ def _validated(trainer: Any, validation: Rows, meaning: Outputs, *, calibrate: b
         own, right = logits[mine, start:end], places[mine] - start
         accuracies[task] = float((own.argmax(axis=1) == right).mean())
         if calibrate and len(right) >= _FEWEST_FOR_CALIBRATION:
-            temperatures[task] = best_temperature(own, right)
+            weights = _as_taught(right, taught - start, end - start)
+            temperatures[task] = best_temperature(own, right, weights)
     return Validated(accuracies, temperatures)
 
 
-def best_temperature(logits: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+def _as_taught(right: Numbers, taught: Numbers, n_labels: int) -> Numbers:
+    """(items,) weights with which the labels are as frequent among the items as in training.
+
+    A set may be balanced for training and not for validation; calibrated for other shares, the
+    probabilities would be wrong for those that were taught.
+    """
+    own = taught[(taught >= 0) & (taught < n_labels)]
+    shares, there = (np.bincount(places, minlength=n_labels) for places in (own, right))
+    weights = shares[right] / there[right]
+    found: Numbers = weights / weights.mean() if weights.any() else np.ones(len(right))
+    return found
+
+
+def best_temperature(logits: Numbers, right: Numbers, weights: Numbers | None = None) -> float:
     """What (items, labels) logits are divided by for the least negative log-likelihood, within limits.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", temperature scaling; with the targets
@@ -213,7 +231,7 @@ def best_temperature(logits: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) 
 
     def loss(log_temperature: float) -> float:
         shares = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return -float((targets * shares).sum(axis=1).mean())
+        return -float(np.average((targets * shares).sum(axis=1), weights=weights))
 
     low, high = (math.log(limit) for limit in _TEMPERATURES)
     return math.exp(float(minimize_scalar(loss, bounds=(low, high), method="bounded").x))

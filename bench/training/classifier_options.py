@@ -5,9 +5,9 @@ In: a recipe's `method`. Out: a frozen record. It loads no torch, so that recipe
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.records import Record, Text
 
@@ -26,4 +26,11 @@ class ClassifierOptions(Record):
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: an example weighs the more, the rarer its label is among those of its task."""
     calibrate: bool = True
-    """Divide each task's logits by the temperature that fits its validation side best (Guo et al. 2017)."""
+    """Divide each task's logits by the temperature that fits its validation side best (Guo et al. 2017),
+    labels weighing as in training."""
+
+    @model_validator(mode="after")
+    def _reads_its_instruction(self) -> Self:
+        if self.instruction is not None and self.input == "text":
+            raise ValueError("instruction needs input: instruction; without it nothing would read it")
+        return self

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from bench.training.classification import Outputs, Rows, TaskLoss, label_weights
-from bench.training.classifier import best_temperature
+from bench.training.classifier import _as_taught, best_temperature
 
 MEANING = Outputs({"a": ("x", "y", "z"), "b": ("no", "yes")})
 
@@ -59,6 +59,14 @@ def test_items_that_are_all_right_do_not_make_a_classifier_sure():
     temperature = best_temperature(np.eye(3)[right] * 5, right)
     sure = np.exp(5 / temperature) / (np.exp(5 / temperature) + 2)
     assert sure == pytest.approx(31 / 32, abs=1e-3)
+
+
+def test_labels_weigh_in_the_calibration_as_they_were_taught():
+    right = np.array([0] * 300 + [1] * 100)
+    logits = np.tile([1.0, 0.0], (400, 1))  # right for the first label, wrong for the second
+    balanced = _as_taught(right, np.array([0, 1, 0, 1, 7, -1]), 2)
+    assert (balanced[:300].sum(), balanced[300:].sum()) == pytest.approx((200, 200))
+    assert best_temperature(logits, right) < 1 < best_temperature(logits, right, balanced)
 
 
 def test_logits_that_say_nothing_have_a_temperature():

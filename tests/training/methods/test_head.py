@@ -221,6 +221,7 @@ def test_a_head_of_other_labels_is_replaced_and_one_of_as_many_goes_on(base, tmp
         ({"adapter": "lora", "freeze": "base"}, "remove freeze"),
         ({"quant": "int8"}, "add adapter: lora"),
         ({"freeze": "half"}, "freeze"),
+        ({"instruction": "Judge."}, "needs input: instruction"),
         ({"hidden": 3}, "hidden"),
     ],
 )
@@ -235,7 +236,6 @@ def test_options_that_contradict_are_refused(options, match):
         ({"data": toy_data(train=())}, "the recipe has none"),
         ({"data": toy_data(labels={"tone": ()})}, "fewer than two labels"),
         ({"data": toy_data(labels={"tone": ("up", "down")})}, "its label 'negative' is none of up, down"),
-        ({"instruction": "Judge."}, "needs input: instruction"),
         ({"input": "instruction", "instruction": {"other": "x"}}, "names other; the tasks are tone"),
         ({"input": "instruction", "data": toy_data(train=SILENT)}, "system message"),
         ({"input": "instruction", "instruction": "the " * 64, "truncate": True}, "takes 64 tokens"),
