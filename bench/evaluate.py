@@ -24,7 +24,7 @@ from bench.errors import ResumeRefusedError
 from bench.evaluation import shown
 from bench.evaluation.arms import Planned, Settings, planned
 from bench.evaluation.folder import TrainedFolder, read_folder
-from bench.evaluation.forgetting import held_out_text, measure
+from bench.evaluation.forgetting import Text, general_text, learnt_text, measure
 from bench.identity import content_id, slug
 from bench.report import make_report
 
@@ -55,7 +55,7 @@ class TaskEvaluation(NamedTuple):
 
 
 class Forgetting(NamedTuple):
-    """What trainings cost on general text."""
+    """How well text is foretold: general text, and held-out text where text is what is learnt."""
 
     documents: pd.DataFrame
     """`forgetting_documents.csv`."""
@@ -63,7 +63,7 @@ class Forgetting(NamedTuple):
     """`forgetting.csv`."""
     sentences: tuple[str, ...]
     source: str
-    """Where the text is from."""
+    """Where each text is from."""
     notes: tuple[str, ...]
 
 
@@ -97,7 +97,7 @@ def evaluate(
     """
     made, asked = read_folder(folder), settings or Settings()
     # everything is looked at before anything is measured
-    text = held_out_text(made, root) if forgetting and made.causal else None
+    texts = _texts(made, root) if forgetting and made.causal else ()
     plans = [(one, planned(made, one, asked)) for one in made.tests]
     if made.other_task is not None and made.causal:
         plans.append((made.other_task, planned(made, made.other_task, asked, heads=False)))
@@ -107,16 +107,29 @@ def evaluate(
         part, written = _of_task(made, plan, watch, only, is_trained=test in made.tests)
         parts.append(part)
         paths += written
-    lost = None
-    if text is not None:
-        found = measure(made, text, say)
-        table = forgetting_table(found.documents)
-        about = f"read in windows of {found.window} tokens, {found.stride} apart" if len(table) else ""
-        notes = tuple(note for note in (*text.notes, *found.notes, about) if note)
-        sentences = tuple(forgetting_sentences(table))
-        lost = Forgetting(found.documents, table, sentences, text.source, notes)
+    lost = _forgotten(made, texts, say) if texts else None
     result = Evaluation(made.recipe.name, folder, tuple(parts), lost, made.notes, ())
     return result._replace(paths=(*paths, *_write(result)))
+
+
+# ---------------------------------------------------------------- text
+
+
+def _texts(made: TrainedFolder, root: Path) -> tuple[Text, ...]:
+    own = learnt_text(made)
+    return (*((own,) if own is not None else ()), general_text(made, root))
+
+
+def _forgotten(made: TrainedFolder, texts: Sequence[Text], say: Say) -> Forgetting:
+    import pandas as pd
+
+    found = [measure(made, text, say) for text in texts]
+    documents = pd.concat([one.documents for one in found], ignore_index=True)
+    table = forgetting_table(documents)
+    windows = f"read in windows of {found[0].window} tokens, {found[0].stride} apart"
+    notes = [note for one in found for note in one.notes] + ([windows] if len(table) else [])
+    sources = "; ".join(f"{text.kind} text: {text.source}" for text in texts)
+    return Forgetting(documents, table, tuple(forgetting_sentences(table)), sources, tuple(notes))
 
 
 # ---------------------------------------------------------------- a task
@@ -225,7 +238,7 @@ def as_markdown(result: Evaluation) -> str:
         lines += [shown.as_markdown(table) for table in task_tables(part, whole=True)]
         lines += [*(f"- {shown.cell(note)}" for note in part.notes), ""]
     if result.forgetting is not None:
-        lines += ["## Forgetting", "", f"Text: {shown.cell(result.forgetting.source)}.", ""]
+        lines += ["## Text before and after", "", f"Read: {shown.cell(result.forgetting.source)}.", ""]
         if len(result.forgetting.table):
             lines += [shown.as_markdown(shown.forgetting_shown(result.forgetting.table))]
         said = (*result.forgetting.sentences, *result.forgetting.notes)

@@ -1,8 +1,9 @@
 """Does a training cost the model what it knew: how well it foretells general text, before and after.
 
-In: for every tuned arm and document of text that no training has read, the surprise (negative
-log-likelihood) of the model before and after. Out: `forgetting.csv`, tuned minus base, paired by document,
-and a sentence an arm. An interval that holds zero is no change shown, and not none.
+In: for every tuned arm and document of text that no training has read (general text, and where text itself is
+learnt, held-out text of that kind), the surprise (negative log-likelihood) of the model before and after.
+Out: `forgetting.csv`, tuned minus base, paired by document, and a sentence a row. An interval that holds zero
+is no change shown, and not none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from bench.analysis.paired import paired_t, untestable_reason
 from bench.analysis.sentences import SIGNIFICANT, records
 from bench.analysis.signflip import signflip_p
 
+GENERAL, HELD_OUT = "general", "held-out"
 DOCUMENT_COLUMNS = {
+    "text": "`general`, or `held-out` of what is learnt",
     "arm": "id of the tuned arm",
     "document": "id of the document",
     "n_bytes": "UTF-8 bytes of the text that was foretold",
@@ -35,25 +38,27 @@ _LARGEST_EXPONENT = 709.0
 
 
 def forgetting_table(documents: pd.DataFrame) -> pd.DataFrame:
-    """`forgetting.csv`: one row per tuned arm, in order of first appearance.
+    """`forgetting.csv`: one row per text and tuned arm, in order of first appearance.
 
     Unit: the document: its mean surprise in nats, per token and per byte, is one observation, so that a long
     document weighs no more than a short one. nats_per_*_difference is after minus before (above 0: the model
     foretells general text less well), with a paired t interval, t-test and the sign-flip p beside it; p_holm
-    corrects over the arms. perplexity_base and perplexity are exp of the mean over
+    corrects over the arms of a text. perplexity_base and perplexity are exp of the mean over
     documents of nats per token, perplexity_ratio is exp of the difference with its interval; corpus_* weigh
     tokens alike instead, which is the figure others publish. Per byte is what compares models whose
     tokenizers differ; where the two cut a document into different numbers of tokens, per token is
     undefined (NaN) and `note` says so. Undefined as `paired_t` too. Checked against scipy's `ttest_rel`.
     """
     made = []
-    for arm, found in documents.groupby("arm", sort=False, observed=True):
-        made.append({"arm": arm, **_of_arm(found)})
+    for (text, arm), found in documents.groupby(["text", "arm"], sort=False, observed=True):
+        made.append({"text": text, "arm": arm, **_of_arm(found)})
     table = pd.DataFrame(made)
     if len(table):
+        of_text = table.groupby("text", sort=False)
         for unit in UNITS:
-            place = list(table.columns).index(f"p_value_per_{unit}")
-            table.insert(place + 1, _holm(unit), holm(table.iloc[:, place].to_numpy(dtype=float)))
+            name = f"p_value_per_{unit}"
+            adjusted = of_text[name].transform(lambda p: holm(p.to_numpy(dtype=float)))
+            table.insert(list(table.columns).index(name) + 1, _holm(unit), adjusted)
     return table
 
 
@@ -133,7 +138,9 @@ def _sentence(row: dict[str, Any]) -> str:
     if math.isnan(value):
         return ""
     low, high = (row[f"nats_per_{unit}_ci_{end}"] for end in ("low", "high"))
-    about = f"{row['arm']}, general text ({row['n_documents']} documents): {value:+z.3f} nats per {unit}"
+    about = (
+        f"{row['arm']}, {row['text']} text ({row['n_documents']} documents): {value:+z.3f} nats per {unit}"
+    )
     if unit == "token":
         about += f", perplexity {row['perplexity_base']:.4g} before, {row['perplexity']:.4g} after"
     if math.isnan(low):

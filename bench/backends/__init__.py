@@ -122,16 +122,18 @@ class TextSurprise(NamedTuple):
     """Their UTF-8 bytes."""
 
 
-@runtime_checkable
-class ReadsText(Protocol):
-    """A session that tells how well the model foretells raw text, without a conversation around it."""
+class TextReader(Protocol):
+    """An opened model that is asked nothing. Used by one thread, closed once."""
 
     def text_surprise(self, texts: Sequence[str], window: int, stride: int) -> Iterator[TextSurprise]:
-        """One TextSurprise per text, in order.
+        """One TextSurprise per text, in order; UsageError for a window that the model cannot read.
 
         At most `window` tokens are read at once. A longer text is read in windows that begin `stride` tokens
         after one another; each foretells what the ones before did not, after the rest of it as context.
         """
+
+    def close(self) -> None:
+        """Free the model. Closing twice does nothing."""
 
 
 class Backend(Protocol):
@@ -156,6 +158,14 @@ class Backend(Protocol):
 
     def open(self, spec: ModelSpec, sampling: Sampling, schema: AnswerSchema, width: int) -> Session:
         """Load the arm (warm-up included). Raises a BenchError with what to do."""
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A backend that tells how well a model foretells raw text, without a conversation around it."""
+
+    def open_reader(self, spec: ModelSpec) -> TextReader:
+        """Load the arm, which needs no chat template. Raises a BenchError with what to do."""
 
 
 @runtime_checkable

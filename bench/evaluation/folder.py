@@ -83,6 +83,8 @@ class RecipeFile(Record):
     """In the recipe's order; the first is the task's."""
     other_task: TestFile | None = None
     """A task that is not trained."""
+    test_texts: Text | None = None
+    """A file of held-out texts, of a recipe that learns text and no task."""
     trainings: tuple[TrainingEntry, ...]
 
 
@@ -102,6 +104,7 @@ class TrainedFolder(NamedTuple):
     base: Loaded | None
     tests: tuple[TestFile, ...]
     other_task: TestFile | None
+    test_texts: Path | None
     trained: tuple[Trained, ...]
     notes: tuple[str, ...]
     """Trainings that are not finished."""
@@ -128,19 +131,28 @@ def read_folder(folder: Path) -> TrainedFolder:
     if not finished:
         raise UsageError(f"{folder}: no training in it is finished; run `bench train` on its recipe first")
     for test in (*found.tests, *((found.other_task,) if found.other_task else ())):
-        if Path(test.file).name != test.file:
-            raise ConfigError(f"{path}: tests: {test.file!a} is no plain file name")
-        if not (folder / test.file).is_file():
-            raise ConfigError(
-                f"{folder / test.file}: no such file, though {RECIPE} names it as the held-out items of "
-                f"{test.task}; run `bench train` on its recipe again"
-            )
+        _refuse_absent(folder, test.file, f"the held-out items of {test.task}")
+    if found.test_texts is not None:
+        _refuse_absent(folder, found.test_texts, "the held-out texts")
     trained = tuple(
         Trained(_record(folder / one.name / ARM, ArmFile), one.kind, one.needs_base) for one in finished
     )
     unfinished = [one.name for one in found.trainings if one not in finished]
     notes = (f"not finished, so not measured: {', '.join(unfinished)}",) if unfinished else ()
-    return TrainedFolder(folder, found.recipe, found.base, found.tests, found.other_task, trained, notes)
+    texts = folder / found.test_texts if found.test_texts is not None else None
+    return TrainedFolder(
+        folder, found.recipe, found.base, found.tests, found.other_task, texts, trained, notes
+    )
+
+
+def _refuse_absent(folder: Path, name: str, what: str) -> None:
+    if Path(name).name != name:
+        raise ConfigError(f"{folder / RECIPE}: tests: {name!a} is no plain file name")
+    if not (folder / name).is_file():
+        raise ConfigError(
+            f"{folder / name}: no such file, though {RECIPE} names it as {what}; run `bench train` on its "
+            "recipe again"
+        )
 
 
 def _record(path: Path, kind: type[RecordT]) -> RecordT:

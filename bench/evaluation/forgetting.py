@@ -1,8 +1,8 @@
-"""How well each tuned model foretells general text, and how well its base did.
+"""How well each tuned model foretells text, and how well its base did.
 
-In: a TrainedFolder and where the general text lies. Out: a frame of documents as
-`bench.analysis.forgetting` takes it, and notes. What was measured of the same weights and the same documents
-is kept in `models/<name>/evaluation/` and not measured again. No statistic is computed here.
+In: a TrainedFolder and where the general text lies; of a recipe that learns text, its held-out texts too.
+Out: a frame of documents as `bench.analysis.forgetting` takes it, and notes. What was measured of the same
+weights and documents is kept in `models/<name>/evaluation/` and not measured again. No statistic is computed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench import backends
-from bench.analysis.forgetting import DOCUMENT_COLUMNS
+from bench.analysis.forgetting import DOCUMENT_COLUMNS, GENERAL, HELD_OUT
+from bench.articles import read_jsonl
 from bench.errors import BackendError, BenchError, MissingExtraError, disk_errors
 from bench.evaluation.arms import base_spec, sampling_of, tuned_spec
 from bench.evaluation.folder import TrainedFolder
 from bench.identity import content_id, file_stem
 from bench.reading import spread
-from bench.records import AnswerField, AnswerSchema, ModelSpec, Sampling
+from bench.records import ModelSpec
 from bench.store import write_whole
 from bench.training.general_text import read_documents
 from bench.training.tuning_recipe import GeneralText
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
 
 MOST_WINDOW_TOKENS = 1024
 """Tokens that are read at once, where the model reads so many."""
-_ANY = AnswerSchema(fields=(AnswerField(name="text", type="text"),))
-"""A session wants a schema; raw text is answered in none."""
 Say = Callable[[str], None]
 
 
 class Text(NamedTuple):
-    """General text that no training has read."""
+    """Text that no training has read."""
 
+    kind: str
+    """`general`, or `held-out` of what is learnt."""
     documents: tuple[str, ...]
     source: str
     notes: tuple[str, ...]
@@ -52,7 +53,16 @@ class Measured(NamedTuple):
     notes: tuple[str, ...]
 
 
-def held_out_text(folder: TrainedFolder, root: Path) -> Text:
+def learnt_text(folder: TrainedFolder) -> Text | None:
+    """The held-out texts of a recipe that learns text and no task; None of any other."""
+    if folder.test_texts is None:
+        return None
+    texts = tuple(article.text for article in read_jsonl(folder.test_texts))
+    chosen = tuple(spread(texts, folder.recipe.evaluation.forgetting_documents))
+    return Text(HELD_OUT, chosen, folder.test_texts.name, ())
+
+
+def general_text(folder: TrainedFolder, root: Path) -> Text:
     """The recipe's text for this (or the bundled sample), without what its trainings have read.
 
     At most `forgetting_documents`, evenly taken. ConfigError for files that cannot be read.
@@ -65,7 +75,7 @@ def held_out_text(folder: TrainedFolder, root: Path) -> Text:
     others = () if len(found.held_out) >= options.forgetting_documents else found.train
     free = tuple(text for text in (*found.held_out, *others) if text not in trained)
     chosen = tuple(spread(free, options.forgetting_documents))
-    return Text(chosen, found.source, (found.note,) if found.note else ())
+    return Text(GENERAL, chosen, found.source, (found.note,) if found.note else ())
 
 
 def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
@@ -74,11 +84,12 @@ def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
 
     sampling = sampling_of(folder)
     window = min(sampling.context_tokens, MOST_WINDOW_TOKENS)
-    asked = _Asked(folder.folder / "evaluation", text.documents, window, window // 2, sampling)
-    frames, notes = [], []
+    asked = _Asked(folder.folder / "evaluation", text.kind, text.documents, window, window // 2)
+    frames, notes = [], list(text.notes)
     if len(text.documents) < 2:
-        notes.append(f"forgetting is not measured: {len(text.documents)} documents of {text.source} are left")
-    for one in folder.causal if not notes else ():
+        notes.append(f"{text.kind} text is not measured: {len(text.documents)} documents of {text.source}")
+        return Measured(pd.DataFrame(columns=list(DOCUMENT_COLUMNS)), window, window // 2, tuple(notes))
+    for one in folder.causal:
         base, tuned = base_spec(folder, one.arm.quant), tuned_spec(one.arm)
         if base is None:
             notes.append(f"{tuned.arm}: nothing to compare with, because it has no base")
@@ -88,9 +99,9 @@ def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
         except MissingExtraError:
             raise
         except BenchError as error:
-            notes.append(f"{tuned.arm}: general text could not be measured: {error}")
+            notes.append(f"{tuned.arm}: {text.kind} text could not be measured: {error}")
             continue
-        frames.append(_frame(tuned.arm, text.documents, before, after))
+        frames.append(_frame(text, tuned.arm, before, after))
     columns = list(DOCUMENT_COLUMNS)
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     return Measured(whole, asked.window, asked.stride, tuple(notes))
@@ -100,10 +111,10 @@ class _Asked(NamedTuple):
     """What is measured, of any model."""
 
     folder: Path
+    kind: str
     documents: tuple[str, ...]
     window: int
     stride: int
-    sampling: Sampling
 
 
 Score = tuple[float, int, int]
@@ -113,7 +124,6 @@ Score = tuple[float, int, int]
 def _scores(spec: ModelSpec, asked: _Asked, say: Say) -> list[Score]:
     """One model's scores, from its file where these weights have read these documents."""
     backend = backends.get(spec.backend)
-    backend.check(spec, asked.sampling)
     identity = {
         "model": backend.digest(spec),
         "spec": spec.model_dump(mode="json", exclude={"ref", "adapter", "family", "variant"}),
@@ -121,11 +131,11 @@ def _scores(spec: ModelSpec, asked: _Asked, say: Say) -> list[Score]:
         "window": asked.window,
         "stride": asked.stride,
     }
-    path = asked.folder / f"{file_stem(spec.arm)}.json"
+    path = asked.folder / f"{file_stem(spec.arm)}-{asked.kind}.json"
     kept = _read(path, identity)
     if kept is not None and identity["model"] is not None:
         return kept
-    say(f"{spec.arm}: reading {len(asked.documents)} documents of general text")
+    say(f"{spec.arm}: reading {len(asked.documents)} documents of {asked.kind} text")
     made = _measured(spec, asked)
     with disk_errors(asked.folder):
         asked.folder.mkdir(parents=True, exist_ok=True)
@@ -134,14 +144,15 @@ def _scores(spec: ModelSpec, asked: _Asked, say: Say) -> list[Score]:
 
 
 def _measured(spec: ModelSpec, asked: _Asked) -> list[Score]:
-    session = backends.get(spec.backend).open(spec, asked.sampling, _ANY, 1)
+    backend = backends.get(spec.backend)
+    if not isinstance(backend, backends.ReadsText):
+        raise BackendError(f"the backend {spec.backend} scores no raw text")
+    reader = backend.open_reader(spec)
     try:
-        if not isinstance(session, backends.ReadsText):
-            raise BackendError(f"the backend {spec.backend} scores no raw text")
-        found = session.text_surprise(asked.documents, asked.window, asked.stride)
+        found = reader.text_surprise(asked.documents, asked.window, asked.stride)
         return [(one.nats, one.n_tokens, one.n_bytes) for one in found]
     finally:
-        session.close()
+        reader.close()
 
 
 def _read(path: Path, identity: dict[str, Any]) -> list[Score] | None:
@@ -155,14 +166,12 @@ def _read(path: Path, identity: dict[str, Any]) -> list[Score] | None:
         return None
 
 
-def _frame(
-    arm: str, documents: Sequence[str], before: Sequence[Score], after: Sequence[Score]
-) -> pd.DataFrame:
+def _frame(text: Text, arm: str, before: Sequence[Score], after: Sequence[Score]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
         # where a tokenizer has no token that begins a text, its first token is foretold by neither
-        (arm, content_id(text), min(base[2], tuned[2]), base[1], base[0], tuned[1], tuned[0])
-        for text, base, tuned in zip(documents, before, after, strict=True)
+        (text.kind, arm, content_id(one), min(base[2], tuned[2]), base[1], base[0], tuned[1], tuned[0])
+        for one, base, tuned in zip(text.documents, before, after, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(DOCUMENT_COLUMNS))

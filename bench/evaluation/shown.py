@@ -94,10 +94,11 @@ def confusion_tables(table: pd.DataFrame) -> Iterator[Shown]:
 
 
 def forgetting_shown(table: pd.DataFrame) -> Shown:
-    """A row per tuned arm: general text before and after."""
+    """A row per text and tuned arm: before and after."""
     rows = list(records(table))
     columns: dict[str, list[str]] = {
         "arm": [str(row["arm"]) for row in rows],
+        "text": [str(row["text"]) for row in rows],
         "documents": [_count(row, "n_documents") for row in rows],
         "perplexity before": [_number(row, "perplexity_base", form=".4g") for row in rows],
         "after": [_number(row, "perplexity", form=".4g") for row in rows],
@@ -105,7 +106,7 @@ def forgetting_shown(table: pd.DataFrame) -> Shown:
         "nats per byte": [_nats(row, "byte") for row in rows],
         "p": [_p(_first(row, "p_holm_per_token", "p_holm_per_byte")) for row in rows],
     }
-    return _shown("Forgetting: general text, after minus before", columns)
+    return _shown("Text, after minus before", columns)
 
 
 def as_markdown(table: Shown, level: int = 3) -> str:

@@ -17,6 +17,7 @@ def documents(arm="tiny/lora/fp32@hf", n=15, shift=0.2, noise=0.1, seed=0, **col
     base = rng.normal(3.0, 0.4, n)
     made = pd.DataFrame(
         {
+            "text": "general",
             "arm": arm,
             "document": [f"d{i}" for i in range(n)],
             "n_bytes": tokens * 4 + rng.integers(0, 9, n),
@@ -124,6 +125,14 @@ def test_what_does_not_hold_after_the_correction_says_so():
     row = table.iloc[0]
     assert row["p_value_per_token"] < 0.05 < row["p_holm_per_token"]
     assert "does not hold after Holm's correction" in forgetting_sentences(table)[0]
+
+
+def test_texts_are_told_apart_and_corrected_apart():
+    own = documents(seed=1, text="held-out", shift=-0.2)
+    table = forgetting_table(pd.concat([documents(), own]))
+    assert table["text"].tolist() == ["general", "held-out"]
+    assert table["p_holm_per_token"].tolist() == table["p_value_per_token"].tolist()
+    assert "held-out text (15 documents): -0.2" in forgetting_sentences(table)[1]
 
 
 def test_no_documents_make_an_empty_table():

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.articles import write_jsonl
 from bench.evaluate import evaluate
 from bench.evaluation.folder import read_folder
-from bench.evaluation.forgetting import held_out_text
+from bench.evaluation.forgetting import general_text
 from bench.training.general_text import is_held_out
 from tests.evaluation.made import held_out, training, write_folder
 
@@ -63,8 +64,8 @@ def test_general_text_is_read_before_and_after_and_the_answers_stand_beside_it(f
     assert result.forgetting is not None
     assert result.forgetting.notes == ("read in windows of 1024 tokens, 512 apart",)
     text = (folder / "evaluation.md").read_text()
-    assert "## Forgetting" in text
-    assert "Text: bench's own sample." in text
+    assert "## Text before and after" in text
+    assert "Read: general text: bench's own sample." in text
     assert [part.task for part in result.tasks] == ["tweet_sentiment"]
 
     evaluate(folder, only=["csv"], say=said.append)
@@ -76,7 +77,7 @@ def test_without_forgetting_nothing_is_read(folder):
     result = evaluate(folder, only=["csv"], say=said.append, forgetting=False)
     assert said == []
     assert result.forgetting is None
-    assert "Forgetting" not in (folder / "evaluation.md").read_text()
+    assert "before and after" not in (folder / "evaluation.md").read_text()
 
 
 def test_examples_that_do_not_fit_the_base_are_left_out_and_told(folder, models):
@@ -93,20 +94,38 @@ def test_examples_that_do_not_fit_the_base_are_left_out_and_told(folder, models)
 
 def test_what_was_trained_on_is_not_what_forgetting_is_held_to(folder):
     found = changed(folder, general_text={"share": 0.2}, evaluation={"forgetting_documents": 1000})
-    text = held_out_text(found, Path())
+    text = general_text(found, Path())
     assert len(text.documents) > 20
     assert all(map(is_held_out, text.documents))
 
 
 def test_a_recipe_that_mixes_in_other_text_is_held_to_the_same_documents(folder, tmp_path):
     (tmp_path / "other.txt").write_text("\n\n".join("word " * 25 + str(n) for n in range(9)))
-    plain = held_out_text(changed(folder), Path())
+    plain = general_text(changed(folder), Path())
     mixed = changed(folder, general_text={"files": ["other.txt"], "bundled": False, "share": 0.2})
-    assert held_out_text(mixed, tmp_path).documents == plain.documents
+    assert general_text(mixed, tmp_path).documents == plain.documents
 
 
 def test_a_missing_text_is_replaced_by_the_sample_and_the_evaluation_says_so(folder):
     found = changed(folder, evaluation={"forgetting": {"files": ["nowhere.txt"]}})
-    text = held_out_text(found, Path())
+    text = general_text(found, Path())
     assert text.source == "bench's own sample"
     assert "nowhere.txt is missing" in text.notes[0]
+
+
+def test_a_recipe_that_learns_text_is_measured_on_its_held_out_texts_without_a_chat_template(models):
+    bare = models / "bare"
+    if not bare.exists():
+        shutil.copytree(models / "base", bare)
+        (bare / "chat_template.jinja").unlink()
+    base = {"backend": "hf", "ref": str(bare), "options": OPTIONS}
+    tuned = training("full", "full", backend="hf", ref=str(models / "full"), options=OPTIONS)
+    folder = write_folder(tuned, base=base, tests=(), task=None, evaluation={"forgetting_documents": 4})
+    write_jsonl(folder / "texts.jsonl", held_out(5))
+    data = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps(data | {"test_texts": "texts.jsonl"}))
+    evaluate(folder)
+    table = pd.read_csv(folder / "forgetting.csv")
+    assert table[["text", "n_documents"]].to_numpy().tolist() == [["held-out", 4], ["general", 4]]
+    assert table["nats_per_token_difference"].notna().all()
+    assert "held-out text: texts.jsonl; general text:" in (folder / "evaluation.md").read_text()

@@ -11,6 +11,7 @@ nf4 and int8 by bitsandbytes) and, where it has one, a PEFT adapter. Out: a sess
     session        requests -> completions                             scoring    logits of a given text
     learned_prompt adapters that stand before every prompt
     classifier     a classification head behind the same interface     capacity   the width that memory allows
+    text_reader    how well raw text is foretold
 
 Weights are safetensors, code of a model's own is never run. The beginning that all prompts share is
 read once, each prompt's rest once, and `width` answers are decoded together with padding at the left.
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench import classifiers, provenance
-from bench.backends import BackendState, Session, parse_options
+from bench.backends import BackendState, Session, TextReader, parse_options
 from bench.backends._threads import default_threads
 from bench.backends.hf import hub, labels, model_folder
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
@@ -36,6 +37,7 @@ from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageEr
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling, Text
 
 if TYPE_CHECKING:
+    from bench.backends.hf import loading
     from bench.backends.hf.loading import LoadedFolder
     from bench.backends.hf.tokens import Tokens
 
@@ -150,14 +152,7 @@ class Backend:
         self.check_schema(spec, schema)
         _check_folder(spec, files, options)
         digest = model_folder.digest(files, adapter)
-        wanted = loading.Request(
-            spec.quant,
-            loading.resolve_device(options.device),
-            options.attention,
-            options.int8_threshold,
-            options.merge_adapter,
-            options.head,
-        )
+        wanted = _request(spec, options)
         memory, release = PeakMemory(), _use_threads(options.n_threads or default_threads())
         try:
             began = time.perf_counter()
@@ -178,6 +173,38 @@ class Backend:
         except BaseException:
             release()
             raise
+
+    def open_reader(self, spec: ModelSpec) -> TextReader:
+        """Load the arm to read raw text with; one without a chat template can be read with, too."""
+        from bench.backends.hf import loading
+        from bench.backends.hf.text_reader import HfTextReader
+
+        options = parse_options(Options, spec)
+        _refuse_settings(spec, Sampling(), options)
+        if options.head == "classification":
+            raise ConfigError(f"arm {spec.arm}: a classifier foretells no text")
+        _refuse_absent_packages(spec)
+        files, adapter = _files(spec, options)
+        release = _use_threads(options.n_threads or default_threads())
+        try:
+            loaded = loading.load(files, adapter, _request(spec, options))
+            return HfTextReader(loaded.model, loaded.tokenizer, (), release)
+        except BaseException:
+            release()
+            raise
+
+
+def _request(spec: ModelSpec, options: Options) -> loading.Request:
+    from bench.backends.hf import loading
+
+    return loading.Request(
+        spec.quant,
+        loading.resolve_device(options.device),
+        options.attention,
+        options.int8_threshold,
+        options.merge_adapter,
+        options.head,
+    )
 
 
 def _classifier(

@@ -1,8 +1,7 @@
 """The probabilities a model gives to a text that is already there: logits of every position.
 
 In: prompts as tokens with their answers. Out: logits piece by piece, a few rows at a time. What the
-prompts share is computed once and not scored, as in the llama_cpp backend. Or in: a raw text as tokens. Out:
-its surprise in nats, summed where the model is.
+prompts share is computed once and not scored, as in the llama_cpp backend.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from bench.backends.hf.rows import Reader
 from bench.backends.hf.schedule import n_common
 
 POSITIONS_AT_ONCE = 64
-TEXT_POSITIONS_AT_ONCE = 256
 
 
 class Scored(NamedTuple):
@@ -49,50 +46,3 @@ def scored(reader: Reader, texts: Sequence[tuple[tuple[int, ...], tuple[int, ...
             following = np.array(whole[start + 1 : stop + 1], np.int32)
             is_answer = np.arange(start + 1, stop + 1) >= len(prompt)
             yield Scored(index, logits.cpu().numpy(), following, is_answer)
-
-
-# ---------------------------------------------------------------- raw text
-
-
-class Window(NamedTuple):
-    """What is read at once of a long text, by place of its tokens."""
-
-    begin: int
-    end: int
-    """Past the last."""
-    first: int
-    """The first that is foretold here; those before it are context."""
-
-
-def windows(n_tokens: int, window: int, stride: int) -> Iterator[Window]:
-    """Windows of at most `window` tokens that foretell every token but the very first once.
-
-    They begin `stride` tokens after one another, so that a token of a later window has at least
-    window - stride tokens before it. ValueError unless 1 <= stride < window.
-    """
-    if not 1 <= stride < window:
-        raise ValueError(f"a stride of {stride} in windows of {window}; at least 1, less than a window")
-    begin, done = 0, 1
-    while done < n_tokens:
-        end = min(begin + window, n_tokens)
-        yield Window(begin, end, done)
-        begin, done = begin + stride, end
-
-
-def surprise(reader: Reader, tokens: Sequence[int], window: int, stride: int) -> float:
-    """Negative log-likelihood, in nats, of every token after the first."""
-    return sum(_window_surprise(reader, tokens, part) for part in windows(len(tokens), window, stride))
-
-
-def _window_surprise(reader: Reader, tokens: Sequence[int], part: Window) -> float:
-    kept, total = None, 0.0
-    # the logits after a token foretell the next one; what is context alone needs none
-    if part.first - 1 > part.begin:
-        kept, _ = reader.read(tokens[part.begin : part.first - 1])
-    for start in range(part.first - 1, part.end - 1, TEXT_POSITIONS_AT_ONCE):
-        stop = min(start + TEXT_POSITIONS_AT_ONCE, part.end - 1)
-        kept, logits = reader.read_all(tokens[start:stop], kept)
-        following = torch.tensor(list(tokens[start + 1 : stop + 1]), device=logits.device)
-        losses = torch.nn.functional.cross_entropy(logits, following, reduction="none")
-        total += float(losses.double().sum())
-    return total

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.backends import Answer, Request, StopTokens, TextSurprise, TokenProbability
+from bench.backends import Answer, Request, StopTokens, TokenProbability
 from bench.backends._answer_text import AnswerText
 from bench.backends.hf.rows import Reader, Rows
 from bench.backends.hf.sampler import Sampler
 from bench.backends.hf.schedule import ENGINE_ERRORS, Finished, Scheduler, Speed, Work
-from bench.backends.hf.scoring import Scored, scored, surprise
+from bench.backends.hf.scoring import Scored, scored
 from bench.backends.hf.tokens import GrowingText, Tokens
 from bench.chat_template import TemplateError
 from bench.errors import BackendError, ModelFileError, NoArticlesError
@@ -168,18 +168,6 @@ class HfSession:
             yield from scored(Reader(opened.model, opened.device), tokens)
         except ENGINE_ERRORS as error:
             raise BackendError(" ".join(str(error).split())[:300]) from error
-
-    def text_surprise(self, texts: Sequence[str], window: int, stride: int) -> Iterator[TextSurprise]:
-        """How well the model foretells each raw text, read in windows."""
-        opened = self._opened()
-        reader = Reader(opened.model, opened.device)
-        for text in texts:
-            tokens, n_bytes = opened.tokens.of_text(text)
-            try:
-                nats = surprise(reader, tokens, window, stride)
-            except ENGINE_ERRORS as error:
-                raise BackendError(" ".join(str(error).split())[:300]) from error
-            yield TextSurprise(nats, max(len(tokens) - 1, 0), n_bytes)
 
     def rendered(self, prompt: Prompt) -> str:
         """The conversation as the text the model reads, without the token that begins it."""

@@ -74,20 +74,6 @@ class Tokens:
         ids = self._ids(rest.lstrip())
         return ids[0] if ids and ids[0] in self._special else None
 
-    def of_text(self, text: str) -> tuple[tuple[int, ...], int]:
-        """A raw text with the token that begins one, and the UTF-8 bytes of what follows the first token.
-
-        That token is the tokenizer's own first one, else the one that ends a text (GPT-2 is trained with it
-        between documents); where there is neither, the text's first token stands for it.
-        """
-        tokens = self.of_answer(text)
-        start = self._tokenizer.bos_token_id
-        start = self._tokenizer.eos_token_id if start is None else start
-        n_bytes = len(text.encode("utf-8", "backslashreplace"))
-        if start is not None:
-            return (int(start), *tokens), n_bytes
-        return tokens, n_bytes - len(self.text(tokens[:1]).encode("utf-8"))
-
     def _ids(self, text: str, **more: Any) -> tuple[int, ...]:
         # a lone surrogate cannot be tokenized; it is shown as what it is
         clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
