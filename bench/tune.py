@@ -40,9 +40,7 @@ from bench.tune_data import TaskData
 if TYPE_CHECKING:
     from bench.training.display import TrainingProgress
 
-ARM, CARD, RECIPE, BASE = "arm.json", "card.json", "recipe.json", "base"
-REHEARSED = 0.2
-"""Share of a later task's turn that is earlier tasks again, where tasks are introduced gradually."""
+ARM, CARD, RECIPE, BASE, TEXTS = "arm.json", "card.json", "recipe.json", "base", "test-texts.jsonl"
 _PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "safetensors")
 _VERSIONS = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
@@ -80,6 +78,8 @@ class _Inputs(NamedTuple):
     tasks: tuple[TaskData, ...]
     texts: tuple[str, ...]
     validation_texts: tuple[str, ...]
+    test_texts: tuple[str, ...]
+    """Held-out texts, where text is learnt and no task."""
     general: tuple[str, ...]
     """General text that may be mixed in."""
     base: Base | None
@@ -117,7 +117,7 @@ def tune(
         made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
     base = None if inputs.base is None else inputs.base.folder
     evaluation = loaded.recipe.evaluation
-    is_measured = bool(tests or evaluation.forgetting or evaluation.other_task)
+    is_measured = bool(tests or inputs.test_texts or evaluation.forgetting or evaluation.other_task)
     return Tuned(loaded.recipe.name, folder, made, base, tests, is_measured)
 
 
@@ -198,7 +198,7 @@ def _inputs(
         general = documents.train
     everything = texts.train if learns_task else (*texts.train, *general)
     base = _base(loaded, chosen, out, root, progress, chats=learns_task)
-    return _Inputs(found, everything, texts.validation, general if learns_task else (), base)
+    return _Inputs(found, everything, texts.validation, texts.test, general if learns_task else (), base)
 
 
 def _base(
@@ -249,7 +249,7 @@ def _data(loaded: Loaded, plan: Planned, inputs: _Inputs) -> tuple[Data, Planned
         by_task[found.task.name] = by_task.get(found.task.name, ()) + found.train
     validation = tuple(example for found in inputs.tasks for example in found.validation)
     if recipe.introduce == "gradually":
-        train, plan = _gradually(by_task, plan, recipe.seed)
+        train, plan = _gradually(by_task, plan, recipe.rehearsed, recipe.seed)
     else:
         train = mixing.together(by_task, recipe.seed)
     texts = inputs.texts
@@ -261,7 +261,7 @@ def _data(loaded: Loaded, plan: Planned, inputs: _Inputs) -> tuple[Data, Planned
 
 
 def _gradually(
-    by_task: dict[str, tuple[Example, ...]], plan: Planned, seed: int
+    by_task: dict[str, tuple[Example, ...]], plan: Planned, rehearsed: float, seed: int
 ) -> tuple[tuple[Example, ...], Planned]:
     """Each task in its turn, seen as often as the epochs say, and then one pass over all of it."""
     epochs = plan.trainer.epochs
@@ -274,7 +274,7 @@ def _gradually(
             f"training {plan.name}: patience: tasks introduced gradually are one pass, which has no epoch to "
             "stop after; remove it"
         )
-    found = mixing.gradually(by_task, REHEARSED, seed, int(epochs))
+    found = mixing.gradually(by_task, rehearsed, seed, int(epochs))
     trainer = plan.trainer.model_copy(update={"epochs": 1.0, "group_by_length": False})
     return found.items, plan._replace(trainer=trainer)
 
@@ -411,6 +411,7 @@ def _write_tests(
         "base": None if inputs.base is None else _loads(inputs.base),
         "tests": tests,
         "other_task": _other_task(loaded, folder, root, progress),
+        "test_texts": _write_texts(folder, inputs.test_texts),
         "trainings": [
             {"name": plan.name, "kind": plan.kind, "needs_base": methods.load(plan.kind).NEEDS_BASE}
             for plan in loaded.trainings
@@ -442,6 +443,16 @@ def _other_task(
     name = f"test-other-{found.task.name}.jsonl"
     _write_articles(folder / name, found.test)
     return {"task": found.shown, "file": name}
+
+
+def _write_texts(folder: Path, texts: Sequence[str]) -> str | None:
+    """The held-out texts, each once; the name of their file, or None where there are none."""
+    kept = {Article.make_id(text, None): text for text in texts if text.strip()}
+    if not kept:
+        return None
+    articles = [Article(id=name, text=text, source="dataset") for name, text in kept.items()]
+    _write_articles(folder / TEXTS, articles)
+    return TEXTS
 
 
 def _write_articles(path: Path, articles: Sequence[Article]) -> None:

@@ -188,7 +188,7 @@ class Backend:
         release = _use_threads(options.n_threads or default_threads())
         try:
             loaded = loading.load(files, adapter, _request(spec, options))
-            return HfTextReader(loaded.model, loaded.tokenizer, (), release)
+            return HfTextReader(loaded.model, loaded.tokenizer, loaded.prompt_tokens, release)
         except BaseException:
             release()
             raise

@@ -14,6 +14,7 @@ from bench.errors import BackendError, ConfigError, UsageError
 from tests.backends.asking import hf_spec
 from tests.fixtures.tiny_hf import make_tiny_hf
 
+HF = backends.get("hf")
 TEXT = "Profits rose 14 percent at Examplecorp, and naïve café prices fell. " * 4
 
 
@@ -37,13 +38,18 @@ def test_a_stride_that_skips_or_repeats_is_refused(window, stride):
         list(windows(10, window, stride))
 
 
+def opened(folder, **fields) -> backends.TextReader:
+    assert isinstance(HF, backends.ReadsText)
+    return HF.open_reader(hf_spec(folder, **fields))
+
+
 @pytest.fixture
 def read(tiny_hf):
     """Read texts: `read(texts, window, stride, spec fields...)`."""
     readers = []
 
     def of(texts, window, stride, folder=tiny_hf, **fields):
-        readers.append(backends.get("hf").open_reader(hf_spec(folder, **fields)))
+        readers.append(opened(folder, **fields))
         return list(readers[-1].text_surprise(texts, window, stride))
 
     yield of
@@ -144,7 +150,7 @@ def test_a_window_that_the_model_cannot_read_is_refused(tmp_path, tiny_hf):
     tokenizer = AutoTokenizer.from_pretrained(str(tiny_hf))
     config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=32)
     make_tiny_hf(tmp_path / "gpt2", tokenizer, GPT2LMHeadModel(config))
-    reader = backends.get("hf").open_reader(hf_spec(tmp_path / "gpt2"))
+    reader = opened(tmp_path / "gpt2")
     with pytest.raises(UsageError, match="has learned 32 positions"):
         list(reader.text_surprise([TEXT], 64, 32))
     assert next(reader.text_surprise([TEXT], 32, 16)).n_tokens > 60
@@ -157,9 +163,9 @@ def test_a_window_that_the_model_cannot_read_is_refused(tmp_path, tiny_hf):
 def test_a_classifier_foretells_no_text(tiny_hf):
     options = {"head": "classification", "labels": ["a", "b"]}
     with pytest.raises(ConfigError, match="a classifier foretells no text"):
-        backends.get("hf").open_reader(hf_spec(tiny_hf, options=options))
+        opened(tiny_hf, options=options)
 
 
 def test_a_backend_that_scores_raw_text_says_so():
-    assert isinstance(backends.get("hf"), backends.ReadsText)
+    assert isinstance(HF, backends.ReadsText)
     assert not isinstance(backends.get("fake"), backends.ReadsText)
