@@ -27,8 +27,8 @@ DOCUMENT_COLUMNS = {
     "arm": "id of the tuned arm",
     "document": "id of the document",
     "n_bytes": "UTF-8 bytes of the text that was foretold",
-    "n_tokens_base": "tokens of it that the model before foretold",
-    "nats_base": "their surprise together, in nats",
+    "n_tokens_base": "tokens of it that the model before foretold; NaN where there is none before",
+    "nats_base": "their surprise together, in nats; NaN likewise",
     "n_tokens": "tokens of it that the model after foretold",
     "nats": "their surprise together, in nats",
 }
@@ -47,7 +47,8 @@ def forgetting_table(documents: pd.DataFrame) -> pd.DataFrame:
     documents of nats per token, perplexity_ratio is exp of the difference with its interval; corpus_* weigh
     tokens alike instead, which is the figure others publish. Per byte is what compares models whose
     tokenizers differ; where the two cut a document into different numbers of tokens, per token is
-    undefined (NaN) and `note` says so. Undefined as `paired_t` too. Checked against scipy's `ttest_rel`.
+    undefined (NaN) and `note` says so; of a model that was made from nothing all but its own figures is.
+    Undefined as `paired_t` too. Checked against scipy's `ttest_rel`.
     """
     made = []
     for (text, arm), found in documents.groupby(["text", "arm"], sort=False, observed=True):
@@ -69,8 +70,9 @@ def _holm(unit: str) -> str:
 def _of_arm(found: pd.DataFrame) -> dict[str, Any]:
     nats, base = found["nats"].to_numpy(dtype=float), found["nats_base"].to_numpy(dtype=float)
     tokens, tokens_base = (found[name].to_numpy(dtype=float) for name in ("n_tokens", "n_tokens_base"))
+    has_base = not np.isnan(tokens_base).all()
     same = bool((tokens == tokens_base).all())
-    scored = (tokens > 0) & (tokens_base > 0)
+    scored = (tokens > 0) & ((tokens_base > 0) | (not has_base))
     undefined = np.full(len(found), np.nan)
     # a text that is cut otherwise has other tokens to foretell: their means say nothing of each other
     per_token = rows.divided(nats, tokens) - rows.divided(base, tokens_base) if same else undefined
@@ -94,6 +96,8 @@ def _of_arm(found: pd.DataFrame) -> dict[str, Any]:
         "corpus_perplexity_base": _exp(rows.divided(base.sum(), tokens_base.sum())),
         "corpus_perplexity": _exp(rows.divided(nats.sum(), tokens.sum())),
     }
+    if not has_base:
+        return {**line, "note": "made from nothing: there is no model before"}
     cut = "" if same else "the tokenizers cut the text differently: compare nats per byte"
     reason = untestable_reason(per_byte[None, :])[0].replace("article", "document")
     return {**line, "note": "; ".join(text for text in (cut, reason) if text)}
@@ -135,12 +139,12 @@ def forgetting_sentences(table: pd.DataFrame) -> list[str]:
 def _sentence(row: dict[str, Any]) -> str:
     unit = "byte" if math.isnan(row["nats_per_token_difference"]) else "token"
     value = row[f"nats_per_{unit}_difference"]
+    about = f"{row['arm']}, {row['text']} text ({row['n_documents']} documents): "
     if math.isnan(value):
-        return ""
+        own = row["perplexity"]
+        return "" if math.isnan(own) else f"{about}perplexity {own:.4g}; {row['note']}."
     low, high = (row[f"nats_per_{unit}_ci_{end}"] for end in ("low", "high"))
-    about = (
-        f"{row['arm']}, {row['text']} text ({row['n_documents']} documents): {value:+z.3f} nats per {unit}"
-    )
+    about += f"{value:+z.3f} nats per {unit}"
     if unit == "token":
         about += f", perplexity {row['perplexity_base']:.4g} before, {row['perplexity']:.4g} after"
     if math.isnan(low):
@@ -150,7 +154,7 @@ def _sentence(row: dict[str, Any]) -> str:
 
 def _verdict(row: dict[str, Any], unit: str, low: float, high: float) -> str:
     if low <= 0 <= high:
-        return "not decided, the interval holds zero: neither a loss nor its absence is shown"
+        return "not decided, the interval holds zero: neither a change nor its absence is shown"
     what = "less well than before the training" if low > 0 else "better than before the training"
     holds = row[_holm(unit)] <= SIGNIFICANT
     return f"foretold {what}" + ("" if holds else ", which does not hold after Holm's correction")

@@ -8,6 +8,7 @@ weights and documents is kept in `models/<name>/evaluation/` and not measured ag
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -91,11 +92,9 @@ def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
         return Measured(pd.DataFrame(columns=list(DOCUMENT_COLUMNS)), window, window // 2, tuple(notes))
     for one in folder.causal:
         base, tuned = base_spec(folder, one.arm.quant), tuned_spec(one.arm)
-        if base is None:
-            notes.append(f"{tuned.arm}: nothing to compare with, because it has no base")
-            continue
         try:
-            before, after = (_scores(spec, asked, say) for spec in (base, tuned))
+            before = None if base is None or not one.needs_base else _scores(base, asked, say)
+            after = _scores(tuned, asked, say)
         except MissingExtraError:
             raise
         except BenchError as error:
@@ -166,12 +165,15 @@ def _read(path: Path, identity: dict[str, Any]) -> list[Score] | None:
         return None
 
 
-def _frame(text: Text, arm: str, before: Sequence[Score], after: Sequence[Score]) -> pd.DataFrame:
+def _frame(text: Text, arm: str, before: Sequence[Score] | None, after: Sequence[Score]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [
+    rows: list[tuple[object, ...]] = []
+    for place, (document, (nats, n_tokens, n_bytes)) in enumerate(zip(text.documents, after, strict=True)):
+        nats_base, n_tokens_base, n_bytes_base = (
+            (math.nan, math.nan, n_bytes) if before is None else before[place]
+        )
         # where a tokenizer has no token that begins a text, its first token is foretold by neither
-        (text.kind, arm, content_id(one), min(base[2], tuned[2]), base[1], base[0], tuned[1], tuned[0])
-        for one, base, tuned in zip(text.documents, before, after, strict=True)
-    ]
+        shared = min(n_bytes, n_bytes_base)
+        rows.append((text.kind, arm, content_id(document), shared, n_tokens_base, nats_base, n_tokens, nats))
     return pd.DataFrame(rows, columns=list(DOCUMENT_COLUMNS))

@@ -92,6 +92,17 @@ def test_a_document_without_a_token_is_no_unit():
     )
 
 
+def test_a_model_made_from_nothing_has_its_own_figures_alone():
+    found = documents(n_tokens_base=math.nan, nats_base=math.nan)
+    table = forgetting_table(found)
+    row = table.iloc[0]
+    assert row["perplexity"] == pytest.approx(math.exp((found["nats"] / found["n_tokens"]).mean()))
+    assert row["n_documents"] == 15
+    assert math.isnan(row["nats_per_token_difference"])
+    assert math.isnan(row["perplexity_base"])
+    assert forgetting_sentences(table)[0].endswith("; made from nothing: there is no model before.")
+
+
 def test_one_document_has_no_interval_and_says_why():
     row = forgetting_table(documents(n=1)).iloc[0]
     assert math.isnan(row["nats_per_token_ci_low"])
@@ -110,7 +121,7 @@ def test_a_model_that_did_not_change_has_no_test():
     [
         (0.3, "foretold less well than before the training."),
         (-0.3, "foretold better than before the training."),
-        (0.0, "not decided, the interval holds zero: neither a loss nor its absence is shown."),
+        (0.0, "not decided, the interval holds zero: neither a change nor its absence is shown."),
     ],
 )
 def test_a_sentence_says_no_more_than_the_interval_shows(shift, said):
