@@ -331,15 +331,22 @@ def _details(
         "settings": {**engine.settings._asdict(), "repacked_weights": repacks_weights()},
         "answers_share_memory": engine.can_fork,
         "penalty_window_tokens": PENALTY_WINDOW_TOKENS,
-        "warnings": _warnings(summary, sampling, template, can_fork=engine.can_fork),
+        "warnings": _warnings(summary, sampling, template, engine),
     }
 
 
 def _warnings(
-    summary: gguf_check.GgufSummary, sampling: Sampling, template: ChatTemplate, *, can_fork: bool
+    summary: gguf_check.GgufSummary, sampling: Sampling, template: ChatTemplate, engine: Engine
 ) -> list[str]:
+    from bench.backends.llama_cpp.rope import takes_long
+
     found = []
-    if not can_fork:
+    if takes_long(engine.overrides):
+        found.append(
+            f"context_tokens {sampling.context_tokens} is more than the model was first trained for, so all "
+            "texts are computed with its long frequencies; transformers takes the short ones for short texts"
+        )
+    if not engine.can_fork:
         found.append(
             f"a {summary.architecture} model's memory cannot be shared: one answer at a time, none reused"
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from bench.backends.llama_cpp.batch import TokenBatch, Tokens
 from bench.backends.llama_cpp.native import forget_log, last_reason, library, load_model
+from bench.backends.llama_cpp.rope import fixed_frequencies
 from bench.backends.llama_cpp.vocabulary import Vocabulary
 from bench.errors import ModelFileError
 
@@ -62,9 +64,7 @@ class Engine:
         self._shown = shown
         self.settings = settings
         self._context: Any = None
-        self._model = load_model(
-            path, shown, n_gpu_layers=settings.n_gpu_layers, tensor_split=settings.tensor_split
-        )
+        self._model, self.overrides = self._load(path)
         self.n_cells = 0
         """Tokens that fit into the context's memory, those that sequences share counted once."""
         try:
@@ -79,6 +79,22 @@ class Engine:
         except BaseException:
             self.close()
             raise
+
+    def _load(self, path: Path) -> tuple[Any, dict[str, int]]:
+        """The model, and what of its metadata is read otherwise."""
+        load = partial(
+            load_model,
+            path,
+            self._shown,
+            n_gpu_layers=self.settings.n_gpu_layers,
+            tensor_split=self.settings.tensor_split,
+        )
+        model = load()
+        overrides = fixed_frequencies(model, self.settings.context_tokens)
+        if overrides:
+            self._lib.llama_model_free(model)
+            model = load(overrides=overrides)
+        return model, overrides
 
     def make_room(self, n_cells: int) -> None:
         """Have memory for so many tokens, and nothing in it. ModelFileError where there is too little."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,14 @@ def repacks_weights() -> bool:
     return _HAS_AMX not in library().llama_print_system_info()
 
 
+def _kv_overrides(overrides: Mapping[str, int]) -> Any:
+    """The engine's array, ended by a row without a key."""
+    rows = (library().llama_model_kv_override * (len(overrides) + 1))()
+    for row, (key, value) in zip(rows, overrides.items(), strict=False):
+        row.key, row.tag, row.value.val_i64 = key.encode(), library().LLAMA_KV_OVERRIDE_TYPE_INT, value
+    return rows
+
+
 def load_model(
     path: Path,
     shown: str,
@@ -82,8 +90,12 @@ def load_model(
     vocabulary_only: bool = False,
     n_gpu_layers: int = 0,
     tensor_split: Sequence[float] = (),
+    overrides: Mapping[str, int] | None = None,
 ) -> Any:
-    """A native model, to be freed by `llama_model_free`. ModelFileError says why there is none."""
+    """A native model, to be freed by `llama_model_free`. ModelFileError says why there is none.
+
+    `overrides` are numbers of the file's metadata that are read as others.
+    """
     lib = library()
     params = lib.llama_model_default_params()
     params.vocab_only = vocabulary_only
@@ -93,6 +105,8 @@ def load_model(
         # the engine reads as many numbers as it knows devices
         shares = (ctypes.c_float * lib.llama_max_devices())(*tensor_split)
         params.tensor_split = shares
+    if overrides:
+        params.kv_overrides = _kv_overrides(overrides)
     forget_log()
     model = lib.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
     if not model:

@@ -25,6 +25,8 @@ REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3 = rf"{ENGLISH}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}|{REST}"
 QWEN2 = rf"{ENGLISH}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}|{REST}"
 BLOCK = "\u2581"
+ENDS = ("<|end_of_text|>", "<|endoftext|>", "<|end|>")
+"""Ends of an answer beside eos, as the families' own generation configs name them."""
 SIZES = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -218,13 +220,15 @@ def make(family: str, folder: Path, *, shards: bool = False, dtype=torch.float32
     )
     ids = {name: backend.token_to_id(names.get(f"{name}_token", "")) for name in ("bos", "eos", "pad")}
     sizes = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512} if family == "gpt2" else SIZES
-    ends = [ids["eos"], backend.token_to_id("<|end|>")] if family.startswith("phi3") else ids["eos"]
+    more_ends = [
+        backend.token_to_id(name) for name in ENDS if backend.token_to_id(name) not in (None, ids["eos"])
+    ]
     config = kind.config_class(
         vocab_size=backend.get_vocab_size() + 6,
         **{**sizes, **more, **config},
         bos_token_id=ids["bos"],
         pad_token_id=ids["pad"],
-        eos_token_id=ends,
+        eos_token_id=[ids["eos"], *more_ends] if more_ends else ids["eos"],
     )
     torch.manual_seed(7)
     model = kind(config).to(torch.float32)
