@@ -74,7 +74,7 @@ class Rows(NamedTuple):
 
 def outputs(data: Data) -> Outputs:
     """The outputs that the data ask for; ConfigError where they have no labels."""
-    tasks = dict.fromkeys(example.task for example in data.train)
+    tasks = _tasks(data)
     if not tasks:
         raise ConfigError("a classifier learns from examples, and the recipe has none; set task and data")
     missing = [task for task in tasks if len(data.labels.get(task, ())) < 2]
@@ -86,9 +86,16 @@ def outputs(data: Data) -> Outputs:
     return Outputs({task: tuple(data.labels[task]) for task in tasks})
 
 
+def _tasks(data: Data) -> list[str]:
+    """The tasks that are learnt, in the recipe's order."""
+    learnt = dict.fromkeys(example.task for example in data.train)
+    named = [task for task in data.labels if task in learnt]
+    return [*named, *(task for task in learnt if task not in data.labels)]
+
+
 def instructions(options: ClassifierOptions, data: Data) -> dict[str, str | None]:
     """By task: what is read before every text. ConfigError where it is not clear what that is."""
-    tasks = list(dict.fromkeys(example.task for example in data.train))
+    tasks = _tasks(data)
     given = options.instruction
     if options.input == "text":
         return dict.fromkeys(tasks)

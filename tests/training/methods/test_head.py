@@ -146,7 +146,10 @@ def test_an_instruction_may_be_written_for_each_task(base, tmp_path):
 
 
 def test_two_tasks_share_one_encoder_and_have_a_head_each(base, tmp_path):
-    trained = HEAD.train(job(tmp_path, "head", base("llama"), two_tasks()))
+    data = two_tasks()
+    shuffled = data._replace(train=data.train[::-1])  # whichever comes first, the recipe's order counts
+    trained = HEAD.train(job(tmp_path, "head", base("llama"), shuffled))
+    assert list(trained.tasks) == ["tone", "topic"]
     tone, topic = (weights(trained.tasks[task].ref) for task in ("tone", "topic"))
     assert {name for name in tone if not torch.equal(tone[name], topic[name])} == {"score.weight"}
     assert (tone["score.weight"].shape[0], topic["score.weight"].shape[0]) == (3, 2)
