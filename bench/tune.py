@@ -372,7 +372,7 @@ def _arm(loaded: Loaded, plan: Planned, found: Trained) -> dict[str, Any]:
         "backend": "hf",
         "ref": str(found.ref),
         "adapter": None if found.adapter is None else str(found.adapter),
-        "options": found.options,
+        "options": tune_base.without_template(found.ref) | found.options,
         "prompt_style": "zero_shot",
     }
 
@@ -422,7 +422,8 @@ def _write_tests(
 
 
 def _loads(base: Base) -> dict[str, Any]:
-    return {"ref": str(base.folder), "adapter": None, "options": {}, "backend": "hf"}
+    options = tune_base.without_template(base.folder)
+    return {"ref": str(base.folder), "adapter": None, "options": options, "backend": "hf"}
 
 
 def _other_task(

@@ -53,6 +53,14 @@ def digest(folder: Path) -> str:
     return model_folder.digest(model_folder.inspect(folder), None)
 
 
+def without_template(folder: Path) -> dict[str, str]:
+    """The option by which `hf` runs a causal model that was never shown turns; none for any other model."""
+    files = model_folder.inspect(folder)
+    kinds = files.config.get("architectures") or []
+    is_causal = any(str(kind).endswith(("ForCausalLM", "LMHeadModel")) for kind in kinds)
+    return {"template": "plain"} if is_causal and model_folder.template_source(files) is None else {}
+
+
 def prepare(options: BaseOptions, here: Path, out: Path, make: MakeBase, *, chats: bool) -> Base:
     """The base, ready to be trained; `out` is where it is written if tokens have to be added."""
     plain = find(options, here, make)

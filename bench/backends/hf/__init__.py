@@ -69,6 +69,8 @@ class Options(BaseModel):
     """For an adapter on the hub: its commit, 40 hex digits."""
     ignore_own_code: bool = False
     """Load a folder that names code of its own by transformers' class; that code is never run."""
+    template: Literal["own", "plain"] = "own"
+    """`plain`: for a model without a chat template, what is said is written with empty lines between."""
     head: Literal["causal_lm", "classification"] = "causal_lm"
     """`classification`: a classifier of articles, which answers with its probabilities."""
     labels: tuple[str, ...] = ()
@@ -340,7 +342,8 @@ def _check_folder(spec: ModelSpec, files: ModelFiles, options: Options) -> None:
         labels.refuse_labels(spec.arm, options.labels, files.config)
     elif model_folder.template_source(files) is None:
         raise ModelFileError(
-            f"{files.folder}: its tokenizer has no chat template; save one with it (chat_template.jinja)"
+            f"{files.folder}: its tokenizer has no chat template; save one with it (chat_template.jinja), or "
+            "give the arm the option `template: plain`"
         )
     else:
         from bench.backends.hf.probe import probe_template
@@ -409,7 +412,7 @@ def _inspect(folder: Path, options: Options, quant: str) -> ModelFiles:
             f"{folder}: it was quantized for option int8_threshold {saved.get('llm_int8_threshold')}, not "
             f"{options.int8_threshold:g}; set that, or name the folder of the full-precision model"
         )
-    return files
+    return files if options.template == "own" else files._replace(template=model_folder.PLAIN_TEMPLATE)
 
 
 # ---------------------------------------------------------------- what is recorded

@@ -102,11 +102,14 @@ def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> Lo
 def load_tokenizer(files: ModelFiles) -> Any:
     """The folder's tokenizer."""
     try:
-        return transformers.AutoTokenizer.from_pretrained(
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
             str(files.folder), trust_remote_code=False, local_files_only=True
         )
     except _LOAD_ERRORS as error:
         raise ModelFileError(f"{files.folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+    if files.template is not None:
+        tokenizer.chat_template = files.template
+    return tokenizer
 
 
 def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:

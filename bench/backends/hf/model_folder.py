@@ -24,6 +24,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] + '\\n\\n' }}{% endfor %}"
+"""For models that were never shown turns: what is said, one after the other."""
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TEXT_FILES = (
@@ -61,6 +63,8 @@ class ModelFiles(NamedTuple):
     """Shape of each tensor, by name."""
     texts: tuple[Path, ...]
     """The files of `TEXT_FILES` that are there."""
+    template: str | None = None
+    """A chat template that takes the place of the tokenizer's own."""
 
     @property
     def n_bytes(self) -> int:
@@ -128,6 +132,8 @@ def _refuse_other_quantization(folder: Path, found: Any, quant: str | None) -> N
 
 def template_source(files: ModelFiles) -> str | None:
     """The chat template, from where transformers takes it; None where there is none."""
+    if files.template is not None:
+        return files.template
     jinja, in_json = (files.folder / name for name in _TEMPLATES)
     try:
         if jinja.is_file():

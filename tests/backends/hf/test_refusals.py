@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaForCau
 from bench import backends
 from bench.backends.hf import model_folder
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
-from tests.backends.asking import hf_spec, sampling, texts
+from tests.backends.asking import hf_spec, prompt, sampling, texts
 from tests.backends.hf.conftest import adapter_for
 from tests.builders import SCHEMA
 from tests.fixtures.tiny_hf import llama_config, make_tiny_hf
@@ -136,6 +136,13 @@ def test_weights_that_are_quantized_already_are_refused(copied):
 def test_a_model_without_a_chat_template_is_refused(copied):
     (copied / "chat_template.jinja").unlink()
     refused(copied, "chat template")
+
+
+def test_a_model_without_a_chat_template_runs_plain_on_request(copied, open_hf):
+    (copied / "chat_template.jinja").unlink()
+    session = open_hf(folder=copied, options={"template": "plain"})
+    assert session.rendered(prompt("Is it?", system="Answer.")) == "Answer.\n\nIs it?\n\n"
+    assert texts(session, [1])[0]
 
 
 def test_a_template_that_fails_is_refused(copied):
