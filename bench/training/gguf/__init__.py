@@ -15,6 +15,6 @@ never left out in silence. It quantizes nothing and runs no model: `check` prove
     check          whether the file is the model, with check_reading and check_numbers
 """
 
-from bench.training.gguf.write import FP_QUANTS, Written, write_gguf
+from bench.training.gguf.write import FP_QUANTS, Written, refuse_unfit, write_gguf
 
-__all__ = ["FP_QUANTS", "Written", "write_gguf"]
+__all__ = ["FP_QUANTS", "Written", "refuse_unfit", "write_gguf"]

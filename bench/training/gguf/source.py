@@ -30,6 +30,14 @@ LOAD_ERRORS = (
 _MOST_LAYERS = 1000
 
 
+class Configured(NamedTuple):
+    """What a folder's config says."""
+
+    folder: Path
+    model_type: str
+    config: Any
+
+
 class Source(NamedTuple):
     """What a folder says of its model."""
 
@@ -41,8 +49,8 @@ class Source(NamedTuple):
     """Those of the generation config, the config and the tokenizer: where transformers stops."""
 
 
-def read_source(folder: Path) -> Source:
-    """Config and tokenizer of a folder. ModelFileError where there are none."""
+def read_config(folder: Path) -> Configured:
+    """A folder's config, with transformers' own defaults. ModelFileError where there is none."""
     raw = read_json(folder / "config.json")
     if "quantization_config" in raw:
         raise ModelFileError(f"{folder}: its weights are quantized; export the full-precision model")
@@ -55,6 +63,13 @@ def read_source(folder: Path) -> Source:
             )
         except LOAD_ERRORS as error:
             raise ModelFileError(f"{folder}/config.json: cannot be used: {one_line(error)}") from error
+    return Configured(folder, model_type, config)
+
+
+def read_source(folder: Path) -> Source:
+    """Config and tokenizer of a folder. ModelFileError where there are none."""
+    _, model_type, config = read_config(folder)
+    with quiet():
         tokenizer = _tokenizer(folder)
     path = folder / "generation_config.json"
     generation = read_json(path) if path.is_file() else {}

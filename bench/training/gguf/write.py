@@ -18,7 +18,7 @@ import torch
 from bench.errors import ModelFileError, UsageError, disk_errors
 from bench.training.gguf.architectures import Export, export_of, refuse_unknown
 from bench.training.gguf.layout import Planned, plan
-from bench.training.gguf.source import Source, read_source
+from bench.training.gguf.source import Source, read_config, read_source
 from bench.training.gguf.tokenizers import describe_tokenizer
 from bench.training.gguf.weights import Weights, open_weights
 
@@ -75,6 +75,14 @@ def write_gguf(folder: Path, target: Path, name: str, quant: str = "fp16") -> Wr
             finally:
                 partial.unlink(missing_ok=True)
     return Written(target, source.model_type, quant, len(stored) + len(export.extra), (*export.notes, *notes))
+
+
+def refuse_unfit(folder: Path) -> None:
+    """ModelFileError unless architecture, config and weights of a folder can be exported; reads no tensor."""
+    refuse_unknown(folder)
+    export = export_of(read_config(folder))
+    with open_weights(folder) as weights:
+        stored_tensors(export, weights, "fp32")
 
 
 def stored_tensors(export: Export, weights: Weights, quant: str) -> list[Stored]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.errors import ModelFileError
 from bench.training.gguf.architectures._export import Export
-from bench.training.gguf.source import Source, read_json
+from bench.training.gguf.source import Configured, Source, read_json
 
 _POSITIONS = "max_position_embeddings"
 __all__ = ["Export", "export_of", "known", "refuse_unknown"]
@@ -37,7 +37,7 @@ def refuse_unknown(folder: Path) -> None:
         )
 
 
-def export_of(source: Source) -> Export:
+def export_of(source: Source | Configured) -> Export:
     """What the file of a model must hold. ModelFileError where llama.cpp would compute another model."""
     config, shown = source.config, str(source.folder)
     module = importlib.import_module(f"{__name__}.{source.model_type}")
