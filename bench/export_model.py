@@ -99,7 +99,8 @@ class _Export:
     ) -> None:
         self.source, self.forms, self.work = source, forms, work
         self.shard_bytes, self.told = shard_bytes, told
-        self._full: Path | None = None
+        self._full: tuple[Path, ExportCheck] | None = None
+        """The file that others are quantized from, and how it compared."""
 
     def run(self) -> list[Made]:
         """Every form, whole and compared."""
@@ -158,13 +159,22 @@ class _Export:
         path = self.work / f"{self.source.name}-{form.quant}.gguf"
         title = f"{self.source.spec.family} {self.source.spec.variant}"
         if form.quant in gguf_files.FP_QUANTS:
-            gguf_files.write_gguf(merged, path, title, form.quant)
+            self._note(form, gguf_files.write_gguf(merged, path, title, form.quant).notes)
             return path, gguf_files.check(merged, path, form.quant)
         if self._full is None:
-            self._full = self.work / "full.gguf"
-            gguf_files.write_gguf(merged, self._full, title)
-        gguf_files.quantized(self._full, path, form.quant)
-        return path, gguf_files.check(merged, path, form.quant)
+            full = self.work / "full.gguf"
+            self._note(form, gguf_files.write_gguf(merged, full, title).notes)
+            # rounding hides a wrong tensor, so logits are judged before it
+            self._full = full, gguf_files.check(merged, full, "fp16")
+        full, of_full = self._full
+        gguf_files.quantized(full, path, form.quant)
+        found = gguf_files.check(merged, path, form.quant)
+        logits = (difference for difference in of_full.differences if difference.what == "logits")
+        return path, found._replace(differences=(*logits, *found.differences))
+
+    def _note(self, form: Form, notes: Sequence[str]) -> None:
+        for note in notes:
+            self.told(f"{form.name}: {note}")
 
     def _merged_folder(self, known: Reference) -> Path:
         """The merged model on disk, as other programs read it; in fp16, or fp32 where a form needs that."""
@@ -235,6 +245,10 @@ def _refuse_forms(source: Source, forms: Sequence[Form], out: Path) -> None:
         raise UsageError(
             f"{there[0]} is there already; remove it (`bench models rm`) or choose another --out"
         )
+    if any(form.kind == "gguf" for form in forms):
+        from bench.training.gguf import refuse_unfit
+
+        refuse_unfit(source.files.folder)
 
 
 def _refuse_full_disk(source: Source, forms: Sequence[Form], out: Path) -> None:

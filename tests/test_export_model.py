@@ -22,9 +22,11 @@ from bench.config import load_config
 from bench.errors import ModelFileError, RunLockedError, StorageError, UsageError
 from bench.export_model import export
 from bench.training.export.forms import parse
+from bench.training.gguf import layout
 from tests.backends.asking import hf_spec, sampling
 from tests.builders import SCHEMA
 from tests.exporting import WIDE, make_adapter, make_model, make_training
+from tests.training.gguf import families
 
 OUT = Path("out")
 
@@ -253,6 +255,37 @@ def test_a_quant_whose_rows_do_not_fit_is_set_aside_and_the_others_stand(model):
     assert "rows of 64 are no multiple of 256" in done.refusal
     assert [path.name for path in (OUT / "gguf").glob("*.gguf")] == ["small-base-q8_0.gguf"]
     assert "q4_K_M" not in done.entries
+
+
+def test_a_quant_made_of_a_wrong_file_is_set_aside_although_rounding_hides_it(tmp_path, monkeypatch):
+    folder = families.make("llama2", tmp_path / "llama2")
+    whole = layout.decoder_parts
+
+    def unpermuted(config, **more):
+        return whole(config, **{**more, "permute": False})
+
+    monkeypatch.setattr("bench.training.gguf.architectures.llama.decoder_parts", unpermuted)
+    done = exported(folder, "q8_0")
+    assert [made.is_published for made in done.made] == [False]
+    assert "logits: differ by up to" in (done.refusal or "")
+
+
+def test_an_architecture_that_gguf_does_not_know_is_refused_before_it_is_loaded(tmp_path):
+    folder = families.make("llama2", tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "opt"}))
+    told: list[str] = []
+    with pytest.raises(
+        ModelFileError, match="architecture 'opt' cannot be exported to GGUF; known: gpt2, llama"
+    ):
+        exported(folder, "q8_0", told=told.append)
+    assert told == []
+
+
+def test_what_holds_under_a_condition_only_is_told(tmp_path):
+    told: list[str] = []
+    exported(families.make("mistral", tmp_path / "mistral"), "gguf-fp16", told=told.append)
+    assert any("gguf-fp16: context limited to 256 tokens" in line for line in told)
 
 
 def test_the_command_ends_with_a_bad_model_files_code(model):
