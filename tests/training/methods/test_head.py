@@ -1,5 +1,6 @@
 """Heads on bases of every kind: they learn, and the saved arm answers as the trained model does."""
 
+import shutil
 from functools import wraps
 from statistics import mean
 from typing import Any
@@ -276,3 +277,39 @@ def test_labels_of_the_arm_are_those_of_the_task(base, tmp_path):
     trained = HEAD.train(job(tmp_path, "head", base("gpt2"), trainer={"steps": 1}))
     assert trained.options == {"head": "classification", "labels": list(LABELS)}
     assert list(TOPIC) == ["sport", "trade"]
+
+
+class _Stopping(Noted):
+    def step(self, n_done, loss, tokens):
+        if n_done == 10:
+            raise KeyboardInterrupt
+
+
+def _emptied(work):
+    """The same job again, with an empty folder for the result."""
+    shutil.rmtree(work / "out")
+
+
+def test_a_lora_that_was_stopped_ends_as_an_unbroken_one(base, tmp_path):
+    more: dict[str, Any] = {"adapter": "lora", "lora_dropout": 0.1, "trainer": {"steps": 16, "save_steps": 4}}
+    broken = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        HEAD.train(job(broken, "head", base("gpt2"), progress=_Stopping(), **more))
+    _emptied(broken)
+    resumed = HEAD.train(job(broken, "head", base("gpt2"), **more))
+    unbroken = HEAD.train(job(tmp_path / "unbroken", "head", base("gpt2"), **more))
+    assert resumed.facts["resumed_at"] == 8
+    assert resumed.facts["losses"] == unbroken.facts["losses"]
+    one, other = weights(resumed.ref), weights(unbroken.ref)
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_a_training_that_had_ended_before_it_was_saved_is_not_done_again(base, tmp_path):
+    more: dict[str, Any] = {"trainer": {"epochs": 2, "patience": 1}}
+    first = HEAD.train(job(tmp_path, "head", base("distilbert"), **more))
+    kept = weights(first.ref)
+    _emptied(tmp_path)
+    again = HEAD.train(job(tmp_path, "head", base("distilbert"), **more))
+    assert again.facts["tokens_per_s"] is None
+    assert again.facts["temperature"] == first.facts["temperature"]
+    assert all(torch.equal(kept[name], found) for name, found in weights(again.ref).items())
