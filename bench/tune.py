@@ -13,7 +13,6 @@ checkpoint. Of several processes (`accelerate launch`) one writes. Importing thi
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,15 +22,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from bench import provenance, tune_base, tune_data
+from bench import tune_base, tune_data, tune_files
 from bench.datasets.folder import ROOT as SETS
 from bench.errors import ConfigError, MissingExtraError, RunLockedError, UsageError, disk_errors
 from bench.identity import content_id
 from bench.openmp import spin_briefly
-from bench.records import Article
 from bench.training import general_text, methods, mixing, tuning_file
 from bench.training.files import write_whole
-from bench.training.methods import Data, Example, Job, Trained
+from bench.training.methods import Data, Example, Job
 from bench.training.tuning_file import Loaded, Planned
 from bench.training.tuning_recipe import is_tuning
 from bench.tune_base import Base
@@ -40,9 +38,9 @@ from bench.tune_data import TaskData
 if TYPE_CHECKING:
     from bench.training.display import TrainingProgress
 
-ARM, CARD, RECIPE, BASE, TEXTS = "arm.json", "card.json", "recipe.json", "base", "test-texts.jsonl"
+BASE = "base"
+"""Where a base with chat tokens added is kept, in `models/<name>/`."""
 _PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "safetensors")
-_VERSIONS = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
 class TrainedArm(NamedTuple):
@@ -82,6 +80,8 @@ class _Inputs(NamedTuple):
     """Held-out texts, where text is learnt and no task."""
     general: tuple[str, ...]
     """General text that may be mixed in."""
+    other: TaskData | None
+    """A task that is asked before and after, and not trained."""
     base: Base | None
 
 
@@ -113,7 +113,7 @@ def tune(
     with _locked(folder), disk_errors(folder):
         with hf_trainer.main_process_first():
             inputs = _inputs(loaded, chosen, out, root, progress)
-            tests = _write_tests(loaded, inputs, folder, root, progress) if _is_main() else ()
+            tests = _write_recipe(loaded, inputs, folder) if _is_main() else ()
         made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
     base = None if inputs.base is None else inputs.base.folder
     evaluation = loaded.recipe.evaluation
@@ -198,7 +198,27 @@ def _inputs(
         general = documents.train
     everything = texts.train if learns_task else (*texts.train, *general)
     base = _base(loaded, chosen, out, root, progress, chats=learns_task)
-    return _Inputs(found, everything, texts.validation, texts.test, general if learns_task else (), base)
+    general = general if learns_task else ()
+    other = _other_task(loaded, root, progress)
+    return _Inputs(found, everything, texts.validation, texts.test, general, other, base)
+
+
+def _other_task(loaded: Loaded, root: Path, progress: TrainingProgress) -> TaskData | None:
+    wanted, recipe = loaded.recipe.evaluation.other_task, loaded.recipe
+    if wanted is None:
+        return None
+    if wanted.task is None:
+        raise ConfigError("evaluation.other_task: nobody says what is asked; set `task` in it")
+    here = loaded.path.parent
+    (found,) = tune_data.prepare((wanted,), None, recipe.seed, here, root, SETS, progress.note, answers=False)
+    if not found.test:
+        raise ConfigError("evaluation.other_task: its data set has no test side; give it one in `split`")
+    return found
+
+
+def _write_recipe(loaded: Loaded, inputs: _Inputs, folder: Path) -> tuple[Path, ...]:
+    base = None if inputs.base is None else inputs.base.folder
+    return tune_files.write_recipe(loaded, folder, inputs.tasks, inputs.other, inputs.test_texts, base)
 
 
 def _base(
@@ -304,22 +324,20 @@ def _trained(
         ]
     )
     target, work = folder / plan.name, folder / ".work" / plan.name
-    there = _finished(target, plan, key)
+    there = tune_files.finished(target, key)
     if there is not None:
         progress.note(f"{plan.name}: unchanged, kept")
-        return there
+        return TrainedArm(plan.name, plan.kind, target, *there, is_new=False)
     if _is_main():
         _clear(target, work, key)
     _wait()
     job = Job(plan.options, effective.trainer, start, data, target, work, loaded.recipe.seed, progress)
     found = method.train(job)
-    arm = _arm(loaded, plan, found)
-    facts = _card(loaded, plan, effective, found, key)
+    arm, card = tune_files.arm_of(loaded, plan, found), tune_files.card_of(loaded, effective, found, key)
     if _is_main():
-        write_whole(target / CARD, _json(facts))
-        write_whole(target / ARM, _json(arm))
+        tune_files.write_training(target, arm, card)
         shutil.rmtree(work, ignore_errors=True)
-    return TrainedArm(plan.name, plan.kind, target, arm, facts, is_new=True)
+    return TrainedArm(plan.name, plan.kind, target, arm, card, is_new=True)
 
 
 def _content(data: Data) -> str:
@@ -331,19 +349,6 @@ def _content(data: Data) -> str:
         for side in ("train", "validation")
     }
     return content_id(plain)
-
-
-def _finished(target: Path, plan: Planned, key: str) -> TrainedArm | None:
-    try:
-        arm = json.loads((target / ARM).read_text(encoding="utf-8"))
-        facts = json.loads((target / CARD).read_text(encoding="utf-8"))
-        if facts["inputs"] != key or not Path(arm["ref"]).is_dir():
-            return None
-        if arm["adapter"] is not None and not Path(arm["adapter"]).is_dir():
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return TrainedArm(plan.name, plan.kind, target, arm, facts, is_new=False)
 
 
 def _clear(target: Path, work: Path, key: str) -> None:
@@ -361,105 +366,3 @@ def _wait() -> None:
     from bench.training.hf_trainer import wait_for_everyone
 
     wait_for_everyone()
-
-
-def _arm(loaded: Loaded, plan: Planned, found: Trained) -> dict[str, Any]:
-    """The arm as `models:` of a config has it."""
-    return {
-        "family": loaded.recipe.name,
-        "variant": plan.name,
-        "quant": found.quant,
-        "backend": "hf",
-        "ref": str(found.ref),
-        "adapter": None if found.adapter is None else str(found.adapter),
-        "options": tune_base.without_template(found.ref) | found.options,
-        "prompt_style": "zero_shot",
-    }
-
-
-def _card(loaded: Loaded, plan: Planned, effective: Planned, found: Trained, key: str) -> dict[str, Any]:
-    """What happened, for people and scripts."""
-    return {
-        "name": plan.name,
-        "recipe": loaded.recipe.name,
-        "description": loaded.recipe.description,
-        "method": {"kind": plan.kind, **plan.options.model_dump(mode="json")},
-        "trainer": effective.trainer.model_dump(mode="json"),
-        "swept": plan.swept,
-        "seed": loaded.recipe.seed,
-        "facts": found.facts,
-        "versions": {name: provenance.package_version(name) for name in _VERSIONS},
-        "inputs": key,
-    }
-
-
-# ---------------------------------------------------------------- what an evaluation reads
-
-
-def _write_tests(
-    loaded: Loaded, inputs: _Inputs, folder: Path, root: Path, progress: TrainingProgress
-) -> tuple[Path, ...]:
-    """The held-out items of each task, and the record of the recipe."""
-    tests: list[dict[str, str]] = []
-    for place, found in enumerate(inputs.tasks):
-        if found.test:
-            name = "test.jsonl" if place == 0 else f"test-{found.task.name}.jsonl"
-            _write_articles(folder / name, found.test)
-            tests.append({"task": found.shown, "file": name})
-    content = {
-        "recipe": loaded.recipe.model_dump(mode="json"),
-        "base": None if inputs.base is None else _loads(inputs.base),
-        "tests": tests,
-        "other_task": _other_task(loaded, folder, root, progress),
-        "test_texts": _write_texts(folder, inputs.test_texts),
-        "trainings": [
-            {"name": plan.name, "kind": plan.kind, "needs_base": methods.load(plan.kind).NEEDS_BASE}
-            for plan in loaded.trainings
-        ],
-    }
-    write_whole(folder / RECIPE, _json(content))
-    return tuple(folder / test["file"] for test in tests)
-
-
-def _loads(base: Base) -> dict[str, Any]:
-    options = tune_base.without_template(base.folder)
-    return {"ref": str(base.folder), "adapter": None, "options": options, "backend": "hf"}
-
-
-def _other_task(
-    loaded: Loaded, folder: Path, root: Path, progress: TrainingProgress
-) -> dict[str, str] | None:
-    """The items of the task that is asked before and after, and not trained."""
-    wanted = loaded.recipe.evaluation.other_task
-    if wanted is None:
-        return None
-    if wanted.task is None:
-        raise ConfigError("evaluation.other_task: nobody says what is asked; set `task` in it")
-    recipe = loaded.recipe
-    found = tune_data.prepare(
-        (wanted,), None, recipe.seed, loaded.path.parent, root, SETS, progress.note, answers=False
-    )[0]
-    if not found.test:
-        raise ConfigError("evaluation.other_task: its data set has no test side; give it one in `split`")
-    name = f"test-other-{found.task.name}.jsonl"
-    _write_articles(folder / name, found.test)
-    return {"task": found.shown, "file": name}
-
-
-def _write_texts(folder: Path, texts: Sequence[str]) -> str | None:
-    """The held-out texts, each once; the name of their file, or None where there are none."""
-    kept = {Article.make_id(text, None): text for text in texts if text.strip()}
-    if not kept:
-        return None
-    articles = [Article(id=name, text=text, source="dataset") for name, text in kept.items()]
-    _write_articles(folder / TEXTS, articles)
-    return TEXTS
-
-
-def _write_articles(path: Path, articles: Sequence[Article]) -> None:
-    lines = [article.model_dump_json(exclude_none=True, exclude_defaults=True) for article in articles]
-    write_whole(path, "".join(f"{line}\n" for line in lines).encode("utf-8"))
-
-
-def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8")

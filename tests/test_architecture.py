@@ -41,7 +41,7 @@ JOINERS |= {
 }
 JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
 JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
-JOINERS |= {"tune", "tune_data", "tune_base"}
+JOINERS |= {"tune", "tune_data", "tune_base", "tune_files"}
 JOINERS |= {"export_model", "export_source", "export_check", "export_card", "export_folder"}
 JOINERS |= {"evaluate", "evaluation"}
 JOINERS |= {"quantize_model", "importance_source"}
