@@ -27,10 +27,14 @@ def command(
     data_root: Annotated[
         Path, typer.Option("--data-root", help="Where the recipe's general text lies.")
     ] = Path(),
-    iterations: Annotated[int, typer.Option(min=1, help="Answers to each item; needs a temperature.")] = 1,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy: one answer to each item.")] = 0.0,
+    iterations: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Answers to each item; needs a temperature.")
+    ] = 1,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=5, help="0 is greedy: one answer to each item.")
+    ] = 0.0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.")] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, max=254, help="Instead of the recipe's.")] = None,
     forgetting: Annotated[
         bool, typer.Option(help="Also compare how well general text is foretold, before and after.")
     ] = True,
