@@ -3,6 +3,7 @@
 import gguf
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from bench.training.gguf import write_gguf
 from bench.training.gguf.check import check_export
@@ -126,3 +127,33 @@ def test_a_name_does_not_make_special_tokens_swallow_white_space(folder_of, tmp_
     file = write_gguf(folder_of("llama2"), tmp_path / "model.gguf", "tuned after Phi-3").path
     assert "phi-3" not in gguf.GGUFReader(file).fields["general.name"].contents().lower()
     assert check_export(folder_of("llama2"), file, "fp16", n_strings=20).differing == ()
+
+
+def rewritten(folder, change):
+    path = folder / "model.safetensors"
+    weights = change(load_file(path))
+    save_file(weights, path, {"format": "pt"})
+    return folder
+
+
+def test_gpt2_as_its_makers_stored_it_passes(tmp_path):
+    """Without the prefix, and with the masks that no version reads."""
+    folder = families.make("gpt2", tmp_path / "model")
+    rewritten(
+        folder,
+        lambda weights: (
+            {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}
+            | {"h.0.attn.bias": torch.ones((1, 1, 512, 512))}
+        ),
+    )
+    file = write_gguf(folder, tmp_path / "model.gguf", "small").path
+    assert check_export(folder, file, "fp16", n_strings=10).differing == ()
+
+
+def test_a_tied_output_layer_may_be_stored_once_more(tmp_path):
+    folder = families.make("qwen2", tmp_path / "model")
+    rewritten(
+        folder, lambda weights: weights | {"lm_head.weight": weights["model.embed_tokens.weight"].clone()}
+    )
+    file = write_gguf(folder, tmp_path / "model.gguf", "small").path
+    assert check_export(folder, file, "fp16", n_strings=10).differing == ()

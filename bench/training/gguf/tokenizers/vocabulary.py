@@ -6,6 +6,7 @@ rows contradict each other. Rows without a token (embeddings are padded) are nam
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import gguf
@@ -54,7 +55,7 @@ def read_vocabulary(parts: dict[str, Any], n_rows: int, shown: str) -> Vocabular
         texts.append(f"[PAD{i}]" if text is None else text)
         kinds.append(_kind(i, text, special, unknown, parts["model"]))
     if len(set(texts)) < n_rows:
-        twice = next(text for i, text in enumerate(texts) if text in texts[:i])
+        twice = next(text for text, n in Counter(texts).items() if n > 1)
         raise ModelFileError(f"{shown}: two tokens are called {twice!r}; llama.cpp needs one id a text")
     return Vocabulary(tuple(texts), tuple(kinds), added)
 
