@@ -50,6 +50,31 @@ def packed(sequences: Iterable[list[int]], n_tokens: int, around: Marks) -> list
     return blocks
 
 
+def decisions(
+    ids: list[int], starts: frozenset[int], newlines: frozenset[int], end: int, n_tokens: int
+) -> list[bool]:
+    """Which tokens of a block take a side: the first `n_tokens` after each of `starts` (an assistant's role),
+    and of a document's last line, where the document has several lines.
+    """
+    found = [False] * len(ids)
+    line: int | None = None
+    for place, token in enumerate(ids):
+        if token in starts:
+            _mark(found, place + 1, n_tokens)
+        if token in newlines:
+            line = place + 1
+        elif token == end:
+            if line is not None and line < place:
+                _mark(found, line, min(n_tokens, place - line))
+            line = None
+    return found
+
+
+def _mark(found: list[bool], first: int, n: int) -> None:
+    for place in range(first, min(first + n, len(found))):
+        found[place] = True
+
+
 def _pieces(sequences: Iterable[list[int]], n_tokens: int) -> Iterator[list[int]]:
     for whole in sequences:
         for start in range(0, len(whole), n_tokens):

@@ -10,13 +10,13 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the field's usual name
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
     DataCollatorForLanguageModeling,
-    DataCollatorForSeq2Seq,
     Trainer,
     TrainingArguments,
 )
@@ -26,14 +26,16 @@ from bench.errors import ConfigError
 from bench.training import bases, blocks, hf_trainer
 from bench.training.corpus import article_text
 from bench.training.methods import Job, Trained
+from bench.training.muon import MuonAdamW
 from bench.training.questions import Turn, conversation, glossary, tags
 from bench.training.stories import note, phrase, story
-from bench.training.tokenizer import Encoder
+from bench.training.tokenizer import ROLES, Encoder
 
 if TYPE_CHECKING:
     from bench.training.methods.pretraining import Options
 
 _SHORTEST_BLOCK = 16
+_IGNORED = -100
 
 
 def fit(job: Job, options: Options) -> Trained:
@@ -51,11 +53,15 @@ def fit(job: Job, options: Options) -> Trained:
     sequences += _conversations(options.conversations, job.seed, tokenizer, around, n_tokens)
     Random(f"{job.seed}/order").shuffle(sequences)
     train_blocks = _rows(blocks.packed(sequences, n_tokens, around), is_masked=is_masked)
+    if options.decision_weight != 1:
+        if is_masked:
+            raise ConfigError("pretraining: decision_weight needs a causal model; remove it")
+        _weigh(train_blocks, tokenizer, around, options)
     held_out = _rows(
         blocks.packed(blocks.tokenized(job.data.validation_texts, tokenizer, around), n_tokens, around),
         is_masked=is_masked,
     )
-    trainer = Trainer(
+    trainer = _Trainer(
         model=model,
         args=TrainingArguments(**hf_trainer.arguments(job, remove_unused_columns=False)),
         train_dataset=train_blocks,
@@ -63,6 +69,7 @@ def fit(job: Job, options: Options) -> Trained:
         processing_class=tokenizer,
         data_collator=_collator(tokenizer, options, is_masked=is_masked),
         callbacks=hf_trainer.callbacks(job),
+        optimizers=(_optimizer(model, job, options), None),
     )
     facts = hf_trainer.run(trainer, job)
     trainer.model.save_pretrained(job.out)
@@ -73,6 +80,37 @@ def fit(job: Job, options: Options) -> Trained:
         "objective": "masked" if is_masked else "causal",
     }
     return Trained(job.out, None, "fp32", {}, {**facts.as_data(), **counted})
+
+
+class _Trainer(Trainer):  # type: ignore[misc]  # transformers is not followed by mypy
+    """transformers' trainer, with a loss in which some tokens may weigh more."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # our loss is a mean already: batches of one step are averaged, not added
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The weighted mean of the tokens' losses; the model's own where nothing is weighed."""
+        weights = inputs.pop("weights", None)
+        if weights is None:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+        labels, weights = inputs["labels"][:, 1:].flatten(), weights[:, 1:].flatten()
+        losses = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels, reduction="none")
+        return (losses * weights).sum() / weights.sum()
+
+
+def _optimizer(model: Any, job: Job, options: Options) -> Any:
+    """Muon beside AdamW where the recipe asks for it; None leaves it to the trainer."""
+    if options.matrix_rate is None:
+        return None
+    if job.trainer.optimizer != "adamw":
+        raise ConfigError(
+            f"trainer.optimizer: {job.trainer.optimizer} contradicts method.matrix_rate, which means Muon "
+            "and AdamW; remove one of the two"
+        )
+    return MuonAdamW(model, options.matrix_rate, job.trainer.rate, job.trainer.weight_decay)
 
 
 def generated_news(n: int, seed: int) -> list[str]:
@@ -167,9 +205,34 @@ def _rows(found: list[list[int]], *, is_masked: bool) -> list[dict[str, list[int
     ]
 
 
+def _weigh(rows: list[dict[str, Any]], tokenizer: Any, around: blocks.Marks, options: Options) -> None:
+    """Put a weight to every token of the rows."""
+    vocabulary = tokenizer.get_vocab()
+    starts = frozenset({vocabulary[ROLES["assistant"]]} if ROLES["assistant"] in vocabulary else ())
+    newlines = frozenset(token for token in vocabulary.values() if tokenizer.decode([token]).endswith("\n"))
+    for row in rows:
+        found = blocks.decisions(row["input_ids"], starts, newlines, around.end, options.decision_tokens)
+        row["weights"] = [options.decision_weight if is_one else 1.0 for is_one in found]
+
+
+class _Padded:
+    """Rows of one batch as tensors, as long as the longest; what is padded bears no loss."""
+
+    def __init__(self, pad: int) -> None:
+        self._fills = {"input_ids": pad, "attention_mask": 0, "labels": _IGNORED, "weights": 0.0}
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        width = max(len(row["input_ids"]) for row in rows)
+        return {
+            name: torch.tensor([row[name] + [fill] * (width - len(row[name])) for row in rows])
+            for name, fill in self._fills.items()
+            if name in rows[0]
+        }
+
+
 def _collator(tokenizer: Any, options: Options, *, is_masked: bool) -> Any:
     """Pads a batch; hides tokens of masked models anew each time."""
     if is_masked:
         return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=options.mask)
     # labels of our own: the padding token may be the mark between documents, which is learnt
-    return DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
+    return _Padded(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)

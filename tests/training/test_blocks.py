@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.training.blocks import Marks, packed
+from bench.training.blocks import Marks, decisions, packed
 
 END = 0
 
@@ -32,3 +32,10 @@ def test_a_document_longer_than_a_block_is_cut_into_pieces():
 
 def test_no_documents_are_no_blocks():
     assert packed([], 8, Marks((7,), END)) == []
+
+
+def test_a_side_is_taken_where_an_answer_or_a_last_line_begins():
+    assistant, newline = 90, 80
+    block = [1, newline, 2, newline, 3, 4, 5, END, 6, 7, END, assistant, 8, 9, 10, END]
+    found = decisions(block, frozenset({assistant}), frozenset({newline}), END, 2)
+    assert [token for token, is_one in zip(block, found, strict=True) if is_one] == [3, 4, 8, 9]

@@ -20,6 +20,7 @@ from bench.training.methods import Job, Trained
 
 NEEDS_BASE = False
 NEEDS_CHAT = False
+_LEARNS = {"llama": "causal", "gpt2": "causal", "opt": "causal", "distilbert": "masked"}
 
 
 class Options(Record):
@@ -47,6 +48,12 @@ class Options(Record):
     """Generated business news mixed in, each with what it means for its company."""
     conversations: int = Field(0, ge=0, le=1_000_000)
     """Generated conversations mixed in, so that a new llama knows turns; their forms are made up."""
+    matrix_rate: float | None = Field(None, gt=0, le=1)
+    """Highest rate of the layers' matrices, then trained by Muon; `trainer.rate` is that of all else."""
+    decision_weight: float = Field(1.0, gt=0, le=100)
+    """Causal models: weight of the tokens in which a side is taken; every other token weighs 1."""
+    decision_tokens: int = Field(2, ge=1, le=64)
+    """How many these are: the first of an assistant's turn, or of the last of a document's lines."""
     objective: Literal["causal", "masked"] | None = None
     """Next token, or hidden tokens; None is what the architecture is for."""
 
@@ -56,7 +63,9 @@ class Options(Record):
             raise ValueError("hidden must be an even multiple of heads")
         if self.conversations and self.architecture != "llama":
             raise ValueError("conversations need architecture: llama; no other new tokenizer knows turns")
-        wanted = {"distilbert": "masked", None: self.objective}.get(self.architecture, "causal")
+        if self.decision_weight != 1 and "masked" in (self.objective, _LEARNS.get(str(self.architecture))):
+            raise ValueError("decision_weight needs a causal model; a masked one guesses at random places")
+        wanted = _LEARNS.get(str(self.architecture), self.objective)
         if self.objective not in (None, wanted):
             raise ValueError(f"a new {self.architecture} learns the {wanted} objective")
         return self

@@ -17,12 +17,24 @@ TEXTS = tuple(
     f"Profit of the firm {name} rose to {n} million in May." for n, name in enumerate("abcdefgh" * 6)
 )
 HELD_OUT = ("Profit of the firm z rose to 7 million in May.",)
+SIDES = (("rose", "Good"), ("fell", "Bad"))
 TINY = {"hidden": 32, "layers": 1, "heads": 2, "vocabulary": 400, "context_tokens": 64}
+
+
+class Breaking(Silent):
+    """Breaks the training off at a step."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def step(self, n_done: int, loss: float, tokens: int) -> None:
+        if n_done == self._step:
+            raise KeyboardInterrupt
 
 
 def job(tmp_path: Path, base=None, texts=TEXTS, trainer=None, **options):
     out, work = tmp_path / "out", tmp_path / "work"
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     given = {"epochs": 4, "batch_size": 4, "rate": 0.01, "max_tokens": 48, **(trainer or {})}
     return Job(
         options=pretraining.Options(**options),
@@ -120,3 +132,35 @@ def test_an_objective_that_the_base_cannot_learn_is_refused(tmp_path):
     first = pretraining.train(job(tmp_path, architecture="gpt2", trainer={"steps": 1}, **TINY))
     with pytest.raises(ConfigError, match="cannot learn the masked objective"):
         pretraining.train(job(tmp_path, base=first.ref, objective="masked"))
+
+
+def test_tokens_in_which_a_side_is_taken_can_weigh_more(tmp_path):
+    texts = tuple(f"Sales {way} at firm {n}.\n{side} news" for n in range(12) for way, side in SIDES)
+    plain, weighed = (
+        pretraining.train(job(tmp_path / name, architecture="llama", texts=texts, **TINY, **more)).facts[
+            "losses"
+        ]
+        for name, more in (("plain", {}), ("weighed", {"decision_weight": 20.0, "decision_tokens": 1}))
+    )
+    assert weighed[0] == pytest.approx(plain[0], rel=0.1)
+    # the last line is one of two words: what weighs is learnt sooner than names and numbers
+    assert weighed[-1] < plain[-1]
+
+
+def test_muon_is_taken_on_request_and_resumes_exactly(tmp_path):
+    asked = {"architecture": "gpt2", "matrix_rate": 0.02, **TINY}
+    whole = job(tmp_path / "whole", trainer={"save_steps": 3}, **asked)
+    broken = job(tmp_path / "broken", trainer={"save_steps": 3}, **asked)
+    losses = pretraining.train(whole).facts["losses"]
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.train(broken._replace(progress=Breaking(5)))
+    facts = pretraining.train(broken).facts
+    assert facts["resumed_at"] in (3, 4)
+    assert facts["losses"] == losses
+
+
+def test_muon_beside_another_optimizer_is_refused(tmp_path):
+    asked = job(tmp_path, architecture="gpt2", matrix_rate=0.02, **TINY)
+    asked = asked._replace(trainer=asked.trainer.model_copy(update={"optimizer": "paged_adamw"}))
+    with pytest.raises(ConfigError, match="paged_adamw"):
+        pretraining.train(asked)
