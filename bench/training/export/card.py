@@ -19,9 +19,15 @@ RESULTS = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
-    "mcc": "Matthews correlation",
+    "matthews": "Matthews correlation",
 }
 """Columns of an evaluation that the hub shows beside a model."""
+SHOWN = (
+    "task", "arm", "role", "variant", "n_items", "valid_rate", "accuracy", "accuracy_bounded_low",
+    "accuracy_bounded_high", "macro_f1", "macro_f1_ci_low", "macro_f1_ci_high", "garbage_rate", "ece",
+    "brier", "error_absolute",
+)  # fmt: skip
+"""Columns of an evaluation that a card shows, where it has them; `evaluation.csv` has some fifty."""
 
 
 class FormFacts(NamedTuple):
@@ -161,7 +167,7 @@ def _without(head: tuple[str, ...], rows: list[Any], name: str) -> tuple[tuple[s
 def _evaluation(facts: CardFacts) -> str:
     if not facts.evaluation:
         return ""
-    columns = [name for name in facts.evaluation[0] if any(row.get(name) for row in facts.evaluation)]
+    columns = [name for name in SHOWN if any(row.get(name) for row in facts.evaluation)]
     rows = [tuple(_shown(row.get(name)) for name in columns) for row in facts.evaluation]
     said = "On held-out items; other arms stand beside it to compare."
     return "\n".join(["## Evaluation", "", said, "", _table(tuple(columns), rows)])
