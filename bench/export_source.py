@@ -14,8 +14,10 @@ from pydantic import ValidationError
 
 from bench.backends.hf import Options as HfOptions
 from bench.backends.hf import hub, model_folder
+from bench.backends.hf.labels import output_names
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.errors import ModelFileError, UsageError
+from bench.evaluation.folder import ArmFile
 from bench.identity import slug
 from bench.records import ModelSpec
 
@@ -68,8 +70,17 @@ def find(model: str, adapter: Path | None, family: str | None, variant: str | No
         backend="hf",
         ref=str(folder),
         adapter=None if adapter is None else str(adapter),
+        options=_head(files),
     )
     return _renamed(Source(files, adapted, spec, _base_name(files, adapted), None, {}), family, variant)
+
+
+def _head(files: ModelFiles) -> dict[str, Any]:
+    """A classifier's options: that it is one, and what it calls its labels."""
+    named = files.config.get("architectures")
+    if not isinstance(named, list) or not str(named[:1]).endswith("ForSequenceClassification']"):
+        return {}
+    return {"head": "classification", "labels": list(output_names(files.config))}
 
 
 def _refuse_no_model(folder: Path) -> None:
@@ -90,11 +101,15 @@ def _of_training(folder: Path) -> Source:
     """The source that `arm.json` describes; its paths begin at the working folder."""
     path = folder / ARM
     try:
-        spec = ModelSpec.model_validate_json(path.read_bytes())
+        arm = ArmFile.model_validate_json(path.read_bytes())
+        spec = ModelSpec.model_validate(arm.model_dump(exclude={"tasks"}))
         options = HfOptions.model_validate(spec.options)
     except (OSError, ValidationError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
         raise ModelFileError(f"{path}: does not describe an arm of hf ({reason}); train it again") from error
+    if arm.tasks:
+        listed = ", ".join(f"{task}: {one.ref}" for task, one in arm.tasks.items())
+        raise UsageError(f"{folder}: left a model for each task; name one of their folders ({listed})")
     if spec.backend != "hf":
         raise ModelFileError(f"{path}: an arm of {spec.backend}; only models of transformers are exported")
     model = _folder(spec, spec.ref, options.revision, "revision")

@@ -45,6 +45,7 @@ JOINERS |= {"tune", "tune_data", "tune_base", "tune_files"}
 JOINERS |= {"export_model", "export_source", "export_check", "export_card", "export_folder"}
 JOINERS |= {"evaluate", "evaluation"}
 JOINERS |= {"quantize_model", "importance_source"}
+JOINERS |= {"model_list", "model_cost", "model_show", "model_remove", "push_model"}
 ENGINES = {"torch", "transformers", "peft", "bitsandbytes", "llama_cpp", "ollama", "gguf", "tokenizers"}
 ENGINES |= {"trl", "datasets", "accelerate"}
 HEAVY = ENGINES | {

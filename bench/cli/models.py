@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from bench.cli import models_export
+from bench.cli import models_export, models_files
 from bench.errors import EXIT_ARMS_DIFFER, EXIT_ARMS_QUANTIZED, UsageError
 
 if TYPE_CHECKING:
-    from bench.backends.llama_cpp.catalogue import ModelFile
+    from bench.model_list import Row
     from bench.parity import ArmParity
 
 HOW_TO_GET_SOME = "`bench train --preset tiny` makes the embedded ones in models/tiny"
@@ -38,6 +38,9 @@ app = typer.Typer(
 )
 app.command("export")(models_export.export)
 app.command("quantize")(models_export.quantize)
+app.command("show")(models_files.show)
+app.command("rm")(models_files.rm)
+app.command("push")(models_files.push)
 
 Host = Annotated[
     str | None, typer.Option(help="Where Ollama listens, in any form of OLLAMA_HOST; else OLLAMA_HOST.")
@@ -50,18 +53,22 @@ def command(
         Path, typer.Argument(metavar="DIR", help="Where to look, with all folders in it.")
     ] = Path("models"),
     as_json: Annotated[bool, typer.Option("--json", help="The files as a JSON array on stdout.")] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Load each model, alone in a process, for its memory and seconds."),
+    ] = False,
 ) -> None:
-    """List model files; a damaged one is a row with its error."""
-    from bench.backends.llama_cpp.catalogue import list_models
+    """List GGUF files and transformers folders and what they take; a damaged one is a row with its error."""
+    from bench.model_list import rows
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name another one, or {HOW_TO_GET_SOME}")
-    found = list_models(folder)
+    found = rows(folder, RUNS, measure=measure, told=_tell)
     if as_json:
         typer.echo(json.dumps([model.model_dump(mode="json") for model in found], indent=2))
         return
     if not found:
-        typer.echo(f"no .gguf files below {folder}; {HOW_TO_GET_SOME}", err=True)
+        typer.echo(f"no models below {folder}; {HOW_TO_GET_SOME}", err=True)
         return
     _print_table(found)
 
@@ -69,7 +76,12 @@ def command(
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="The tag it gets, e.g. `sentiment:q4_K_M`.")],
-    gguf: Annotated[Path, typer.Argument(metavar="FILE.gguf", help="The file to make it of.")],
+    gguf: Annotated[
+        Path, typer.Argument(metavar="FILE.gguf", help="The file to make it of, or the folder of an export.")
+    ],
+    quant: Annotated[
+        str | None, typer.Option(help="Which of the folder's quants, where it has several.")
+    ] = None,
     host: Host = None,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the Modelfile on stdout instead; ask no server.")
@@ -77,10 +89,11 @@ def create(
 ) -> None:
     """Make a model in Ollama of a GGUF, and check that its prompts are the file's own."""
     from bench.backends.ollama import making
+    from bench.model_list import chosen_file
 
-    if not gguf.is_file():
+    if not gguf.exists():
         raise UsageError(f"{gguf}: no such file; name a GGUF, or {HOW_TO_GET_SOME}")
-    recipe = making.recipe(gguf)
+    recipe = making.recipe(chosen_file(gguf, quant))
     if only_print:
         typer.echo(recipe.modelfile, nl=False)
         return
@@ -126,7 +139,7 @@ def _tell(step: str) -> None:
     typer.echo(step, err=True)
 
 
-def _print_table(found: list[ModelFile]) -> None:
+def _print_table(found: list[Row]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -136,8 +149,8 @@ def _print_table(found: list[ModelFile]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("file", overflow="fold", min_width=12)
-    for column in ("kind", "quant", "params", "size", "context", "chat", "digest"):
-        is_number = column in {"params", "size", "context"}
+    for column in ("kind", "quant", "params", "size", "bits", "memory", "load", "context", "chat", "digest"):
+        is_number = column not in {"kind", "quant", "chat", "digest"}
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for model in found:
         if model.error is None:
@@ -151,13 +164,16 @@ def _print_table(found: list[ModelFile]) -> None:
             console.print(Text(inert(f"{model.file}: {model.error}")), soft_wrap=True)
 
 
-def _cells(model: ModelFile) -> tuple[str, ...]:
+def _cells(model: Row) -> tuple[str, ...]:
     return (
         model.file,
         model.architecture or "",
         model.quant or "?",
         _scaled(model.n_parameters, 1000, ("", "K", "M", "B", "T")),
         _scaled(model.file_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB")),
+        "" if model.bits_per_weight is None else f"{model.bits_per_weight:.2f}",
+        _scaled(model.peak_memory_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB")),
+        "" if model.load_s is None else f"{model.load_s:.2f} s",
         "" if model.context_tokens is None else str(model.context_tokens),
         "yes" if model.has_chat_template else "no",
         (model.digest or "").removeprefix("sha256:")[:12],

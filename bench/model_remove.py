@@ -1,0 +1,95 @@
+"""Removes models: a file or a folder below the folder of models, and nothing that a run still needs.
+
+In: paths, and the folder they must lie in. Out: what would be removed, and its removal. A symbolic link is
+never followed out of the folder; what a run in `sentiments/` was measured on stays unless it is forced.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import export_folder, store
+from bench.errors import BenchError, UsageError, disk_errors
+
+
+class Removal(NamedTuple):
+    """One thing that would go."""
+
+    path: Path
+    n_bytes: int
+    runs: tuple[str, ...]
+    """Runs whose arms it is, or holds."""
+
+
+def plan(path: Path, root: Path, runs: Path) -> Removal:
+    """What removing `path` means; UsageError where it may not be removed at all."""
+    where, base = path.absolute(), root.resolve()
+    # the link itself is what goes, so only the folder it lies in is resolved
+    real = where.parent.resolve() / where.name
+    if where.name in {"", ".", ".."} or not real.is_relative_to(base) or real == base:
+        raise UsageError(f"{path}: not below {root}; name what lies in it, or say --root FOLDER")
+    if not real.exists() and not real.is_symlink():
+        raise UsageError(f"{path}: no such file or folder; `bench models list {root}` shows what there is")
+    n_bytes = 0 if real.is_symlink() else export_folder.size_of(real)
+    return Removal(real, n_bytes, _runs_of(real, runs))
+
+
+def _runs_of(path: Path, runs: Path) -> tuple[str, ...]:
+    """The runs that have an arm whose model or adapter is, or lies in, what would go."""
+    found = []
+    for folder in store.list_runs(runs):
+        try:
+            manifest = store.open_run(folder).manifest
+        except BenchError:  # what cannot be read cannot be asked; it may still need the model
+            found.append(f"{folder.name} (cannot be read)")
+            continue
+        refs = {ref for arm in manifest.arms for ref in (arm.spec.ref, arm.spec.adapter) if ref}
+        if any(_is_in(Path(ref), path) for ref in refs):
+            found.append(manifest.run_id)
+    return tuple(found)
+
+
+def _is_in(ref: Path, path: Path) -> bool:
+    try:
+        return ref.absolute().is_relative_to(path) or ref.resolve().is_relative_to(path.resolve())
+    except (OSError, ValueError):  # a tag of a server, which is no path
+        return False
+
+
+def remove(removal: Removal, *, force: bool = False) -> None:
+    """Remove it; UsageError where a run still refers to it and `force` is not given."""
+    if removal.runs and not force:
+        named = ", ".join(removal.runs[:5])
+        raise UsageError(
+            f"{removal.path}: {len(removal.runs)} runs refer to it ({named}), which could not be resumed or "
+            "compared without it; --force removes it all the same"
+        )
+    with disk_errors(removal.path):
+        if removal.path.is_dir() and not removal.path.is_symlink():
+            shutil.rmtree(removal.path)
+        else:
+            removal.path.unlink()
+    _forget(removal.path)
+
+
+def _forget(path: Path) -> None:
+    """Take it out of the card and the entries of the export it belonged to."""
+    from bench import export_card
+
+    for out in (path.parent, path.parent.parent):
+        if not (out / export_folder.FACTS).is_file():
+            continue
+        found = export_folder.read_facts(out)
+        gone = [name for name, one in found.get("forms", {}).items() if one.get("file") == path.name]
+        if not gone:
+            continue
+        for name in gone:
+            del found["forms"][name]
+        export_folder.write_facts(out, found)
+        export_folder.write_entries(out, found)
+        pages = export_card.pages(out, found)
+        if path.suffix == ".gguf" and export_folder.GGUF in pages:
+            store.write_whole(path.parent / export_folder.PAGE, pages[export_folder.GGUF].encode("utf-8"))
+        return
