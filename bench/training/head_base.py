@@ -18,11 +18,12 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from bench.classifiers import HEAD_NAMES
 from bench.errors import ModelFileError
+from bench.training import model_folder
 
 _DROPOUTS = (
     "dropout", "attention_dropout", "activation_dropout", "seq_classif_dropout", "classifier_dropout",
@@ -55,10 +56,7 @@ class Loaded(NamedTuple):
 
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer, with a padding token."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+    tokenizer = model_folder.load_tokenizer(folder)
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
             raise ModelFileError(
@@ -81,7 +79,11 @@ def load(base: Base, *, int8: bool = False) -> Loaded:
         config = AutoConfig.from_pretrained(shown, **_LOCAL)
         _adjust(config, base)
         transformers.set_seed(base.seed)
-        quantized = {"quantization_config": _int8(), "device_map": {"": _device()}} if int8 else {}
+        quantized = (
+            {"quantization_config": _int8(), "device_map": {"": model_folder.training_device()}}
+            if int8
+            else {}
+        )
         model, info = AutoModelForSequenceClassification.from_pretrained(
             shown,
             config=config,
@@ -121,10 +123,6 @@ def _adjust(config: Any, base: Base) -> None:
         raise ModelFileError(f"{base.folder}: its config has no dropout; remove method.dropout")
     for name in own:
         setattr(config, name, base.dropout)
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _int8() -> Any:

@@ -7,6 +7,7 @@ code of a model's own is never run, and nothing is fetched. How an arm is loaded
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,18 @@ def without_bars() -> Iterator[None]:
     finally:
         if had:
             transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def without_casting_notes() -> Iterator[None]:
+    """bitsandbytes says in every product that it computes in fp16, which is what int8 is."""
+    log = logging.getLogger("bitsandbytes.autograd._functions")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def training_device() -> torch.device:

@@ -63,6 +63,7 @@ class Options(ClassifierOptions):
 def train(job: Job) -> Trained:
     """Put the head on the base and train."""
     from bench.training import classification, classifier, head_base
+    from bench.training.model_folder import without_casting_notes
 
     options = job.options
     assert isinstance(options, Options)
@@ -80,7 +81,8 @@ def train(job: Job) -> Trained:
         model = _prepared(loaded.model, options)
     most_tokens = min(job.trainer.max_tokens, head_base.longest(loaded.model.config, tokenizer))
     start = classifier.Untrained(model, tokenizer, meaning, before, most_tokens)
-    return classifier.fit(job, start, options, lambda trained: _whole(trained, base, options))
+    with without_casting_notes():
+        return classifier.fit(job, start, options, lambda trained: _whole(trained, base, options))
 
 
 def _prepared(model: Any, options: Options) -> Any:

@@ -7,9 +7,6 @@ Source: Dettmers et al. 2022, "LLM.int8(): 8-bit Matrix Multiplication for Trans
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from bench.training.lora_options import LoraOptions
@@ -31,6 +28,7 @@ def train(job: Job) -> Trained:
     from transformers import BitsAndBytesConfig
 
     from bench.training.adapters import save, with_lora
+    from bench.training.model_folder import without_casting_notes
     from bench.training.sft import fit
 
     options = job.options
@@ -41,18 +39,6 @@ def train(job: Job) -> Trained:
         ready = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         return with_lora(ready, options, job)
 
-    with _without_casting_notes():
+    with without_casting_notes():
         fitted = fit(job, torch.float16, adapt, BitsAndBytesConfig(load_in_8bit=True))
     return save(fitted, job, QUANT)
-
-
-@contextmanager
-def _without_casting_notes() -> Iterator[None]:
-    """bitsandbytes says in every product that it computes in fp16, which is what int8 is."""
-    log = logging.getLogger("bitsandbytes.autograd._functions")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
