@@ -103,7 +103,7 @@ def tune(
 
     loaded = tuning_file.load(recipe)
     chosen = _chosen(loaded, only)
-    progress = progress if progress is not None and _is_main() else Silent()
+    progress = progress if progress is not None and is_main_process() else Silent()
     _safe_imports(chosen)
     from bench.training import hf_trainer
 
@@ -111,9 +111,10 @@ def tune(
         hf_trainer.refuse(plan.trainer)
     folder = out / loaded.recipe.name
     with _locked(folder), disk_errors(folder):
+        start = _start(loaded, out, root, progress)
         with hf_trainer.main_process_first():
-            inputs = _inputs(loaded, chosen, out, root, progress)
-            tests = _write_recipe(loaded, inputs, folder) if _is_main() else ()
+            inputs = _inputs(loaded, start, folder, root, progress)
+            tests = _write_recipe(loaded, inputs, folder) if is_main_process() else ()
         made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
     base = None if inputs.base is None else inputs.base.folder
     evaluation = loaded.recipe.evaluation
@@ -146,7 +147,7 @@ def _chosen(loaded: Loaded, only: Sequence[str] | None) -> tuple[Planned, ...]:
     )
 
 
-def _is_main() -> bool:
+def is_main_process() -> bool:
     """Whether this process writes; `accelerate launch` numbers its processes."""
     return os.environ.get("RANK", "0") == "0"
 
@@ -166,7 +167,7 @@ def _locked(folder: Path) -> Iterator[None]:
     work = folder / ".work"
     with disk_errors(folder):
         work.mkdir(parents=True, exist_ok=True)
-    if not _is_main():
+    if not is_main_process():
         yield
         return
     try:
@@ -179,8 +180,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _start(loaded: Loaded, out: Path, root: Path, progress: TrainingProgress) -> Path | None:
+    """The folder of the base as it is found, or as another recipe makes it: all processes train that."""
+
+    def make(path: Path) -> Path:
+        if path.resolve() == loaded.path.resolve():
+            raise ConfigError(f"{loaded.path}: base.recipe: it names itself; name another recipe")
+        return _model_of(path, out, root, progress)
+
+    options = loaded.recipe.base
+    return None if options is None else tune_base.find(options, loaded.path.parent, make)
+
+
 def _inputs(
-    loaded: Loaded, chosen: Sequence[Planned], out: Path, root: Path, progress: TrainingProgress
+    loaded: Loaded, start: Path | None, folder: Path, root: Path, progress: TrainingProgress
 ) -> _Inputs:
     recipe, here = loaded.recipe, loaded.path.parent
     found: tuple[TaskData, ...] = ()
@@ -197,7 +210,7 @@ def _inputs(
             progress.note(documents.note)
         general = documents.train
     everything = texts.train if learns_task else (*texts.train, *general)
-    base = _base(loaded, chosen, out, root, progress, chats=learns_task)
+    base = _base(loaded, start, folder / BASE, talks=learns_task)
     general = general if learns_task else ()
     other = _other_task(loaded, root, progress)
     return _Inputs(found, everything, texts.validation, texts.test, general, other, base)
@@ -221,33 +234,23 @@ def _write_recipe(loaded: Loaded, inputs: _Inputs, folder: Path) -> tuple[Path, 
     return tune_files.write_recipe(loaded, folder, inputs.tasks, inputs.other, inputs.test_texts, base)
 
 
-def _base(
-    loaded: Loaded,
-    chosen: Sequence[Planned],
-    out: Path,
-    root: Path,
-    progress: TrainingProgress,
-    *,
-    chats: bool,
-) -> Base | None:
-    options = loaded.recipe.base
-    if options is None:
+def _base(loaded: Loaded, start: Path | None, target: Path, *, talks: bool) -> Base | None:
+    """The base ready to be trained, with a chat template where a training shows it turns."""
+    if start is None or loaded.recipe.base is None:
         return None
-    talks = chats and any(getattr(methods.load(plan.kind), "NEEDS_CHAT", False) for plan in chosen)
-    target = out / loaded.recipe.name / BASE
-
-    def make(path: Path) -> Path:
-        return _model_of(path, out, root, progress)
-
-    return tune_base.prepare(options, loaded.path.parent, target, make, chats=talks)
+    chats = talks and any(getattr(methods.load(plan.kind), "NEEDS_CHAT", False) for plan in loaded.trainings)
+    template = loaded.recipe.base.chat_template
+    return tune_base.prepare(start, template, loaded.path.parent, target, chats=chats)
 
 
 def _model_of(path: Path, out: Path, root: Path, progress: TrainingProgress) -> Path:
     """The last model of another recipe, which is made if it is not there."""
     if not is_tuning(tuning_file.document_of(path).data):
         from bench.train import train
+        from bench.training import hf_trainer
 
-        return train(path, out, progress).folder / "hf" / "base"
+        with hf_trainer.main_process_first():
+            return train(path, out, progress).folder / "hf" / "base"
     arm = tune(path, out, root, progress).trainings[-1].arm
     if arm["adapter"] is not None or arm["options"].get("head", "causal_lm") != "causal_lm":
         raise ConfigError(
@@ -328,13 +331,14 @@ def _trained(
     if there is not None:
         progress.note(f"{plan.name}: unchanged, kept")
         return TrainedArm(plan.name, plan.kind, target, *there, is_new=False)
-    if _is_main():
+    if is_main_process():
         _clear(target, work, key)
     _wait()
     job = Job(plan.options, effective.trainer, start, data, target, work, loaded.recipe.seed, progress)
     found = method.train(job)
+    _wait()  # for the one that writes
     arm, card = tune_files.arm_of(loaded, plan, found), tune_files.card_of(loaded, effective, found, key)
-    if _is_main():
+    if is_main_process():
         tune_files.write_training(target, arm, card)
         shutil.rmtree(work, ignore_errors=True)
     return TrainedArm(plan.name, plan.kind, target, arm, card, is_new=True)

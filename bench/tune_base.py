@@ -41,6 +41,11 @@ def find(options: BaseOptions, here: Path, make: MakeBase) -> Path:
         return make(path)
     ref = str(options.ref)
     if hub.is_hub_reference(ref):
+        if options.revision is None:
+            raise ConfigError(
+                f"base.revision: {ref} needs the 40 hex digits of a commit; a branch or tag may be another "
+                "model tomorrow"
+            )
         return hub.download(hub.hub_folder(_WHOSE, ref, options.revision))
     if options.revision is not None:
         raise ConfigError("base.revision: it belongs to a hub reference (hf://owner/repo); remove it")
@@ -61,15 +66,14 @@ def without_template(folder: Path) -> dict[str, str]:
     return {"template": "plain"} if is_causal and model_folder.template_source(files) is None else {}
 
 
-def prepare(options: BaseOptions, here: Path, out: Path, make: MakeBase, *, chats: bool) -> Base:
-    """The base, ready to be trained; `out` is where it is written if tokens have to be added."""
-    plain = find(options, here, make)
+def prepare(plain: Path, chat_template: str | None, here: Path, out: Path, *, chats: bool) -> Base:
+    """The base, ready to be trained; `out` is where it is written if it needs the recipe's template."""
     found = digest(plain)
     if not chats:
         return Base(plain, found, plain)
     from bench.training.chat_base import template_text, with_chat
 
-    template = None if options.chat_template is None else template_text(options.chat_template, here)
+    template = None if chat_template is None else template_text(chat_template, here)
     kept = out / "digest.txt"
     made_of = content_id([found, template])
     if kept.is_file() and kept.read_text(encoding="utf-8") == made_of:

@@ -2,7 +2,10 @@
 
 import functools
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +315,21 @@ def test_a_base_that_is_no_model_is_refused(place):
         tune(write_recipe(place, base={"ref": "bose"}))
 
 
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ({"ref": "hf://owner/model"}, r"base\.revision: hf://owner/model needs the 40 hex digits"),
+        ({"ref": "hf://model", "revision": "0" * 40}, "not of the form hf://owner/repo"),
+        ({"ref": "base", "revision": "0" * 40}, r"base\.revision: it belongs to a hub reference"),
+        ({"recipe": "demo.yaml"}, "it names itself"),
+        ({"recipe": "none.yaml"}, r"base\.recipe: none\.yaml: no such file"),
+    ],
+)
+def test_a_base_that_cannot_be_found_is_refused(place, base, said):
+    with pytest.raises(ConfigError, match=said):
+        tune(write_recipe(place, base=base))
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -338,3 +356,22 @@ def test_options_of_another_kind_of_recipe_are_refused(place):
     result = CliRunner().invoke(app, ["train", "--preset", "nano", "--only", "x"])
     assert isinstance(result.exception, UsageError)
     assert "--only belongs to a recipe with `trainings`" in str(result.exception)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model_and_one_of_them_writes(place):
+    recipe = write_recipe(place)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    done = subprocess.run(
+        [*command, "-m", "bench", "train", str(recipe), "--no-evaluate", "--json"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (training,) = json.loads(done.stdout)["trainings"]  # said once
+    alone, _ = tune(write_recipe(place, "alone"))
+    facts, by_itself = training["card"]["facts"], alone.trainings[0].facts["facts"]
+    assert facts["steps"] == by_itself["steps"] == 2
+    assert facts["tokens"] > by_itself["tokens"]  # each of the two has a batch of its own

@@ -75,13 +75,15 @@ def _tune(
     path: Path, out: Path, root: Path, only: list[str] | None, *, evaluates: bool, as_json: bool
 ) -> None:
     from bench.training.display import Display
-    from bench.tune import tune
+    from bench.tune import is_main_process, tune
 
     display = Display()
     try:
         tuned = tune(path, out, root, display, only)
     finally:
         display.close()
+    if not is_main_process():
+        return
     if not as_json:
         typer.echo(_tuned_as_table(tuned))
     measured = _evaluated(tuned, root, as_json=as_json) if evaluates and tuned.is_measured else None
