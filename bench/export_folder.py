@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from pydantic import ValidationError
 
-from bench.errors import StorageError
+from bench.config import Config
+from bench.errors import StorageError, UsageError
 from bench.identity import content_id
 from bench.records import ModelSpec
 from bench.store import write_whole
@@ -143,3 +145,33 @@ def read_facts(out: Path) -> dict[str, Any]:
 def write_facts(out: Path, found: dict[str, Any]) -> None:
     """`export.json`, whole."""
     write_whole(out / FACTS, json.dumps(found, indent=1, ensure_ascii=False).encode("utf-8") + b"\n")
+
+
+def config_text(
+    outs: Sequence[Path],
+    task: str,
+    articles: str | None,
+    iterations: int,
+    max_tokens: int,
+    context_tokens: int,
+) -> str:
+    """A config.yaml with the arms of several exports; UsageError where they are none, or contradict."""
+    models = []
+    for out in outs:
+        found = read_facts(out)
+        if not published(found):
+            raise UsageError(f"{out}: no export that published anything; make one with `bench models export`")
+        spec, name = ModelSpec.model_validate(found["source"]), found["card"]["name"]
+        models += entries(spec, out, name, published(found))
+    wanted = {
+        "task": task,
+        **({"articles": {"source": articles}} if articles else {}),
+        "iterations": iterations,
+        "sampling": {"max_tokens": max_tokens, "context_tokens": context_tokens},
+        "models": models,
+    }
+    try:
+        Config.model_validate(wanted)
+    except ValidationError as error:
+        raise UsageError(f"these exports make no config: {error.errors()[0]['msg']}") from error
+    return yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=100)

@@ -163,7 +163,7 @@ def test_a_finished_training_brings_its_names_adapter_and_evaluation(model, adap
     assert head["library_name"] == "transformers"
     result = head["model-index"][0]["results"][0]
     assert {m["type"]: m["value"] for m in result["metrics"]} == {"accuracy": 0.8125, "macro_f1": 0.79}
-    assert "| phrases/base/fp32@hf | 0.41 |" in page
+    assert "| phrases/base/fp32@hf | base | 0.41 |" in page
     assert "same tokens on" in page
     assert "| steps | 12 |" in page
     assert "base_model" not in head

@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.command("export")(models_export.export)
 app.command("quantize")(models_export.quantize)
+app.command("config")(models_export.config)
 app.command("show")(models_files.show)
 app.command("rm")(models_files.rm)
 app.command("push")(models_files.push)

@@ -119,6 +119,23 @@ def quantize(
         raise ModelFileError("; ".join(result.refused))
 
 
+def config(
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT...", help="Folders of exports.")],
+    task: Annotated[str, typer.Option(help="A task's name or file.")] = "financial_news",
+    articles: Annotated[
+        str | None,
+        typer.Option(help="A frozen set or a .jsonl, such as models/NAME/test.jsonl; else the task's own."),
+    ] = None,
+    iterations: Annotated[int, typer.Option(min=1, help="Answers of every arm to each article.")] = 15,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 1024,
+    context_tokens: Annotated[int, typer.Option(min=16, help="Prompt and answer together.")] = 8192,
+) -> None:
+    """Print a config.yaml whose arms are everything that these exports published."""
+    from bench.export_folder import config_text
+
+    typer.echo(config_text(outs, task, articles, iterations, max_tokens, context_tokens), nl=False)
+
+
 def _bytes(text: str) -> int:
     """A size such as `2GB`, decimal as on the hub."""
     match = _SIZE.fullmatch(text.strip())
