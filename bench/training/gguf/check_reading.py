@@ -13,9 +13,17 @@ from bench.training.engine import Engine
 from bench.training.gguf.finding import Finding
 from bench.training.gguf.source import Source, one_line
 from bench.training.gguf.tokenizers import Plain, plain_texts
-from bench.training.gguf.tokenizers.special import RENDER_ERRORS, added_around, render, template_of
+from bench.training.gguf.tokenizers.special import (
+    ENDS_BY_NAME,
+    FILL_BY_NAME,
+    RENDER_ERRORS,
+    added_around,
+    render,
+    template_of,
+)
 from bench.training.parity import strings
 
+_REFUSED = "refused: "
 _CONVERSATIONS = (
     [("user", "What is this?")],
     [("system", "Answer briefly."), ("user", "What is this?")],
@@ -33,13 +41,15 @@ def check_prompt(source: Source, engine: Engine) -> Finding:
         return Finding("prompt", None if both else False, detail)
     special = engine.special()
     names = {f"{kind}_token": engine.text_of(special[kind]) for kind in ("bos", "eos")}
-    n = 0
+    n, expected = 0, ""
     for turns in _CONVERSATIONS:
         expected = _rendered(source, turns)
         found = _rendered(source, turns, chat_template=engine.template, **names)
         if expected != found:
             return Finding("prompt", False, _first_difference(turns, expected, found))
-        n += 1
+        n += not expected.startswith(_REFUSED)
+    if not n:
+        return Finding("prompt", False, f"the chat template renders no conversation: {expected}")
     return Finding("prompt", True, f"{n} conversations render alike")
 
 
@@ -48,7 +58,7 @@ def _rendered(source: Source, turns: list[tuple[str, str]], **more: Any) -> str:
     try:
         return render(source.tokenizer, turns, **more)
     except RENDER_ERRORS as error:
-        return f"<refused: {one_line(error)}>"
+        return f"{_REFUSED}{one_line(error)}"
 
 
 def _first_difference(turns: list[tuple[str, str]], expected: str, found: str) -> str:
@@ -71,7 +81,7 @@ def check_tokens(source: Source, engine: Engine, n_strings: int) -> Finding:
         if difference:
             return Finding("tokens", False, difference)
     special = [str(token) for token in source.tokenizer.added_tokens_decoder.values()]
-    in_prompts = template_of(source.tokenizer) is not None
+    in_prompts = template_of(source.tokenizer) is not None and _renders(source)
     plain, n = plain_texts(source), 0
     for varied in strings(n_strings, special=special):
         # where spaces depend on what stands before, a name of a special token is broken up as arms do it
@@ -84,6 +94,11 @@ def check_tokens(source: Source, engine: Engine, n_strings: int) -> Finding:
         return Finding("tokens", None, "nothing to compare: no template, and texts alone may begin otherwise")
     where = "in prompts and alone" if in_prompts and plain else "in prompts" if in_prompts else "alone"
     return Finding("tokens", True, f"{n_strings} strings give the same tokens {where} ({n} comparisons)")
+
+
+def _renders(source: Source) -> bool:
+    """Whether a user's turn alone is a prompt; where it is not, the finding on prompts says so."""
+    return not _rendered(source, [("user", "a")]).startswith(_REFUSED)
 
 
 def _inert(text: str, special: list[str]) -> str:
@@ -178,10 +193,11 @@ def check_stop(source: Source, engine: Engine) -> Finding:
             False,
             f"an answer ends at {missing[0]} {name(missing[0])!r} in the folder, not in the file",
         )
-    if special["eot"] >= 0 and special["eot"] not in source.end_tokens:
-        eot = special["eot"]
-        return Finding("stop", False, f"a turn ends at {eot} {name(eot)!r} in the file, not in the folder")
+    beside = sorted(ends - source.end_tokens)
+    for i in beside:
+        if name(i) not in ENDS_BY_NAME | FILL_BY_NAME:
+            return Finding("stop", False, f"an answer ends at {i} {name(i)!r} in the file, not in the folder")
     shown = ", ".join(name(i) for i in sorted(source.end_tokens))
-    more = ", ".join(name(i) for i in sorted(ends - source.end_tokens))
+    more = ", ".join(map(name, beside))
     also = f"; llama.cpp ends at {more} too, by their names" if more else ""
     return Finding("stop", True, f"an answer ends at {shown}{also}")

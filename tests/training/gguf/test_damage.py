@@ -94,6 +94,24 @@ def test_one_swapped_row_of_one_matrix_is_found(folder_of, copied):
     assert "of other content: blk.1.ffn_down.weight (1 in all)" in found["logits"]
 
 
+def test_a_number_that_hardly_moves_the_logits_is_found(folder_of, copied):
+    folder = copied("qwen3")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][3, 5] += 1e-3
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    found = check_export(folder_of("qwen3"), exported(folder, "fp32"), "fp32", n_strings=5)
+    assert "blk.1.ffn_down.weight (1 in all)" in found.differing[0].detail
+    assert found.gap.worst < 0.005 * found.gap.spread
+
+
+def test_a_template_that_renders_nothing_is_a_prompt_that_differs(copied):
+    folder = copied("qwen2")
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
+    found = differing(folder, exported(folder))
+    assert set(found) == {"prompt"}
+    assert "renders no conversation: refused: never" in found["prompt"]
+
+
 def test_a_swapped_stop_token_is_named(folder_of, copied):
     folder = copied("llama3")
     change_json(folder / "tokenizer_config.json", lambda config: config.update(eos_token="<|end_header_id|>"))
@@ -105,11 +123,12 @@ def test_a_swapped_stop_token_is_named(folder_of, copied):
 
 def test_a_stop_token_that_the_file_does_not_know_is_named(folder_of, copied):
     folder = copied("mistral")
-    change_json(folder / "generation_config.json", lambda config: config.update(eos_token_id=[2, 100]))
-    file = exported(folder)
     change_json(folder / "generation_config.json", lambda config: config.update(eos_token_id=[2, 100, 101]))
-    assert "an answer ends at 101" in differing(folder, file)["stop"]
-    assert differing(folder_of("mistral"), file).keys() == set()
+    file = exported(folder)
+    assert differing(folder, file) == {}
+    change_json(folder / "generation_config.json", lambda config: config.update(eos_token_id=[2, 100, 102]))
+    assert "an answer ends at 102" in differing(folder, file)["stop"]
+    assert "an answer ends at 100" in differing(folder_of("mistral"), file)["stop"]
 
 
 def test_a_tensor_of_another_type_than_asked_is_named(folder_of, file_of):

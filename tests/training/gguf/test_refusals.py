@@ -265,8 +265,8 @@ def test_a_tokenizer_with_more_tokens_than_the_embedding_has_rows_is_refused(cop
 
 def test_more_end_tokens_than_a_file_can_name_are_refused(copied):
     folder = copied("mistral")
-    change_json(folder / "generation_config.json", lambda c: c.update(eos_token_id=[2, 100, 101]))
-    assert "GGUF can name one more" in refused(folder)
+    change_json(folder / "generation_config.json", lambda c: c.update(eos_token_id=[2, 100, 101, 102]))
+    assert "beside eos; GGUF can name 2" in refused(folder)
 
 
 def test_a_space_before_some_texts_of_a_prompt_only_is_refused(tmp_path, folder_of, copied):

@@ -25,8 +25,17 @@ ENDS_BY_NAME = frozenset(
     }
 )  # fmt: skip
 """Texts of tokens at which llama.cpp ends an answer, whatever the file says (llama-vocab.cpp)."""
+FILL_BY_NAME = frozenset(
+    {
+        "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", "<|fim_repo|>", "<|repo_name|>",
+        "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>",
+    }
+)  # fmt: skip
+"""Tokens for filling gaps in code, at the first of which an answer ends too."""
 RENDER_ERRORS = (*LOAD_ERRORS, jinja2.TemplateError, LookupError, ArithmeticError)
 """What rendering a template raises."""
+_MORE_ENDS = 2
+"""Places for end tokens beside eos: eot and eom."""
 MARK = "Zq7"
 """Stands for what somebody writes; it occurs in no template."""
 
@@ -67,18 +76,17 @@ def _beginning(source: Source, n_tokens: int) -> int:
 
 
 def _more_ends(source: Source, vocabulary: Vocabulary) -> list[int]:
-    """The end tokens beside eos that a file must name: the end of a turn first."""
-    turn = end_of_turn(source)
+    """The end tokens beside eos that the file names, the end of a turn first; at least one, at most two."""
     others = source.end_tokens - {source.tokenizer.eos_token_id}
-    unnamed = sorted(i for i in others if vocabulary.texts[i] not in ENDS_BY_NAME and i != turn)
-    first = turn if turn in source.end_tokens else source.tokenizer.eos_token_id
-    if len(unnamed) > 1:
-        names = ", ".join(vocabulary.texts[i] for i in unnamed)
+    turn = [i for i in (end_of_turn(source),) if i in others]
+    unnamed = sorted(i for i in others if vocabulary.texts[i] not in ENDS_BY_NAME and i not in turn)
+    if len(turn) + len(unnamed) > _MORE_ENDS:
+        names = ", ".join(vocabulary.texts[i] for i in [*turn, *unnamed])
         raise ModelFileError(
-            f"{source.folder}: an answer ends at {names} beside eos and the end of a turn; GGUF can name one "
-            "more; take one of them out of generation_config.json"
+            f"{source.folder}: an answer ends at {names} beside eos; GGUF can name {_MORE_ENDS}; take one of "
+            "them out of generation_config.json"
         )
-    return [first, *unnamed]
+    return [*turn, *unnamed] or [int(source.tokenizer.eos_token_id)]
 
 
 def end_of_turn(source: Source) -> int | None:
@@ -88,8 +96,9 @@ def end_of_turn(source: Source) -> int | None:
     except RENDER_ERRORS:
         return None
     rest = after.rpartition(MARK)[2].lstrip()
-    found = [t for t in source.tokenizer.added_tokens_decoder.items() if rest.startswith(str(t[1].content))]
-    return int(max(found, key=lambda t: len(t[1].content))[0]) if found and rest else None
+    added = {str(token.content): number for number, token in source.tokenizer.added_tokens_decoder.items()}
+    found = max((text for text in added if rest.startswith(text)), key=len, default=None)
+    return None if found is None else int(added[found])
 
 
 def render(tokenizer: Any, turns: list[tuple[str, str]], prompt: bool = True, **more: Any) -> str:
@@ -103,7 +112,6 @@ def prompt_segments(source: Source, vocabulary: Vocabulary) -> Iterator[tuple[st
     """The texts between special tokens of a rendered prompt, and whether each begins the prompt."""
     if template_of(source.tokenizer) is None:
         return
-    text = ""
     for turns in ([("user", MARK)], [("user", MARK), ("assistant", MARK), ("user", MARK)]):
         try:
             text = render(source.tokenizer, turns)
