@@ -33,16 +33,17 @@ def train(job: Job) -> Trained:
     folder, precision = job.out / _MODEL, job.trainer.precision
     if fitted.is_main:
         model = fitted.model.to(DTYPES[precision])
-        model.generation_config = _generation_config(job)
+        model.generation_config = _generation_config(job, model.config)
         with without_bars():
             model.save_pretrained(str(folder), safe_serialization=True)
         fitted.tokenizer.save_pretrained(str(folder))
     return Trained(ref=folder, adapter=None, quant=precision, options={}, facts=fitted.facts)
 
 
-def _generation_config(job: Job) -> Any:
-    """The base's own, which names every token that ends an answer; the trainer leaves one."""
+def _generation_config(job: Job, config: Any) -> Any:
+    """The base's own, else its config's: every token that ends an answer, of which the trainer leaves one."""
     from transformers import GenerationConfig
 
-    path = None if job.base is None else job.base / "generation_config.json"
-    return GenerationConfig.from_pretrained(str(job.base)) if path is not None and path.is_file() else None
+    if job.base is not None and (job.base / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(str(job.base))
+    return GenerationConfig.from_model_config(config)

@@ -76,6 +76,14 @@ def test_full_training_learns_what_it_is_shown_and_stops_where_it_should(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+def test_a_base_without_a_generation_config_leaves_one_with_what_its_config_says(tmp_path):
+    bare = tuning.base(tmp_path / "bare", hidden=16)
+    (bare / "generation_config.json").unlink()
+    made = load("full").train(tuning.job(tmp_path, "full", bare, trainer={"steps": 1}))
+    found = json.loads((made.ref / "generation_config.json").read_text())
+    assert found["eos_token_id"] == json.loads((bare / "config.json").read_text())["eos_token_id"]
+
+
 def test_a_prompt_that_was_learned_changes_the_answer_as_it_does_in_peft(tmp_path, base):
     import peft
 
