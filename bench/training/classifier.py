@@ -7,17 +7,13 @@ Which model that is, its adapter and its quantization are the methods' business 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import transformers
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
 
 from bench.classifiers import HEAD_NAMES
@@ -27,11 +23,7 @@ from bench.training.classification import Outputs, Rows
 from bench.training.classifier_options import ClassifierOptions
 from bench.training.head_base import quiet
 from bench.training.methods import Job, TaskModel, Trained
-
-Numbers = np.ndarray[Any, Any]
-_TEMPERATURES = (0.2, 20.0)
-_FEWEST_FOR_CALIBRATION = 30
-"""Validation items; with fewer the temperature would be guessed."""
+from bench.training.temperature import validated
 
 
 class Untrained(NamedTuple):
@@ -98,7 +90,7 @@ def fit(job: Job, start: Untrained, options: ClassifierOptions, whole: Callable[
         callbacks=hf_trainer.callbacks(job),
     )
     facts = hf_trainer.run(trainer, job)
-    known = _validated(trainer, train, validation, start.meaning, calibrate=options.calibrate)
+    known = validated(trainer, train, validation, start.meaning, calibrate=options.calibrate)
     done = whole(trainer.model)
     done.model.cpu()
     models = _models(job.out, done, start)
@@ -169,72 +161,6 @@ def _tell(job: Job, meaning: Outputs, train: Rows) -> None:
             job.progress.note(f"{task}: no training example is {', '.join(absent)}")
     if job.data.texts:
         job.progress.note("a classifier reads no general text; it is left out here")
-
-
-# ---------------------------------------------------------------- what the validation side tells
-
-
-class Validated(NamedTuple):
-    """By task, from its validation side; None where it is empty or too small."""
-
-    accuracies: dict[str, float | None]
-    temperatures: dict[str, float | None]
-
-
-def _validated(
-    trainer: Any, train: Rows, validation: Rows, meaning: Outputs, *, calibrate: bool
-) -> Validated:
-    accuracies: dict[str, float | None] = dict.fromkeys(meaning.labels)
-    temperatures: dict[str, float | None] = dict.fromkeys(meaning.labels)
-    if not validation.rows:
-        return Validated(accuracies, temperatures)
-    with quiet():
-        found = trainer.predict(validation.rows).predictions
-    logits = np.asarray(found[0] if isinstance(found, tuple) else found, dtype=np.float64)
-    places = np.array([row["labels"] for row in validation.rows])
-    taught = np.array([row["labels"] for row in train.rows])
-    for task in meaning.labels:
-        start, end = meaning.span(task)
-        mine = (places >= start) & (places < end)
-        if not mine.any():
-            continue
-        own, right = logits[mine, start:end], places[mine] - start
-        accuracies[task] = float((own.argmax(axis=1) == right).mean())
-        if calibrate and len(right) >= _FEWEST_FOR_CALIBRATION:
-            weights = _as_taught(right, taught - start, end - start)
-            temperatures[task] = best_temperature(own, right, weights)
-    return Validated(accuracies, temperatures)
-
-
-def _as_taught(right: Numbers, taught: Numbers, n_labels: int) -> Numbers:
-    """(items,) weights with which the labels are as frequent among the items as in training.
-
-    A set may be balanced for training and not for validation; calibrated for other shares, the
-    probabilities would be wrong for those that were taught.
-    """
-    own = taught[(taught >= 0) & (taught < n_labels)]
-    shares, there = (np.bincount(places, minlength=n_labels) for places in (own, right))
-    weights = shares[right] / there[right]
-    found: Numbers = weights / weights.mean() if weights.any() else np.ones(len(right))
-    return found
-
-
-def best_temperature(logits: Numbers, right: Numbers, weights: Numbers | None = None) -> float:
-    """What (items, labels) logits are divided by for the least negative log-likelihood, within limits.
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", temperature scaling; with the targets
-    of Platt 1999, (n + 1) / (n + 2) for the right label, so that n items that are all right do not make sure.
-    """
-    n_items, n_labels = logits.shape
-    targets = np.full((n_items, n_labels), 1 / (n_items + 2) / (n_labels - 1))
-    targets[np.arange(n_items), right] = (n_items + 1) / (n_items + 2)
-
-    def loss(log_temperature: float) -> float:
-        shares = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return -float(np.average((targets * shares).sum(axis=1), weights=weights))
-
-    low, high = (math.log(limit) for limit in _TEMPERATURES)
-    return math.exp(float(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
 
 
 # ---------------------------------------------------------------- what is saved
