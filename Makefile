@@ -12,7 +12,7 @@ CMAKE_ARGS ?= $(NO_AMX) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_
 CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export CMAKE_ARGS CMAKE_BUILD_PARALLEL_LEVEL
 
-.PHONY: help setup demo test lint typecheck unit browser interop kill mixed benchmarks engine clean
+.PHONY: help setup demo recipes test lint typecheck unit browser interop kill mixed benchmarks engine clean
 
 help:                ## this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup          ## train two small models, sweep 8 arms, report
 	$(BIN)/bench demo
+
+recipes: setup       ## the small form of every training recipe, with its evaluation table; about 40 minutes
+	$(BIN)/python -m benchmarks.recipes
 
 test: setup lint typecheck unit  ## everything that must be green
 
