@@ -17,7 +17,7 @@ import yaml
 from bench import export_folder, provenance
 from bench.errors import UsageError
 from bench.export_folder import GGUF
-from bench.export_source import Source
+from bench.export_source import HUB_NAME, Source
 from bench.records import ModelSpec
 from bench.training.export import card
 from bench.training.export.card import CardFacts, FormFacts
@@ -35,6 +35,13 @@ def licence_of(source: Source, said: str | None) -> str | None:
         return said
     named = _front_matter(source.files.folder / export_folder.PAGE).get("license")
     return named if isinstance(named, str) and _LICENCE.fullmatch(named) else None
+
+
+def base_of(source: Source, said: str | None) -> str | None:
+    """The base model's name on the hub: what was said, else what the source names."""
+    if said is not None and not HUB_NAME.fullmatch(said):
+        raise UsageError(f"--base-model {said!a}: not a name on the hub, such as owner/name")
+    return said or source.base
 
 
 def _front_matter(page: Path) -> Mapping[str, Any]:

@@ -30,6 +30,9 @@ REJECTED = "rejected"
 FACTS = "export.json"
 ENTRIES = "models.yaml"
 PAGE = "README.md"
+_OF_THE_SOURCE = frozenset({"revision", "adapter_revision", "merge_adapter", "ignore_own_code", "device",
+                            "n_threads"})  # fmt: skip
+"""Options of an arm that say where it came from or what it ran on, not what it is."""
 
 
 class Made(NamedTuple):
@@ -107,7 +110,7 @@ def entries(spec: ModelSpec, out: Path, name: str, forms: Sequence[dict[str, Any
     if gguf:
         ref = str(out / GGUF / f"{name}-{{quant}}.gguf")
         found.append({**shared, "quants": gguf, "backend": "llama_cpp", "ref": ref})
-    kept = {key: value for key, value in spec.options.items() if key in {"head", "labels", "label_scores"}}
+    kept = {key: value for key, value in spec.options.items() if key not in _OF_THE_SOURCE}
     for one in forms:
         if one["kind"] != "gguf":
             entry = {**shared, "quants": [one["quant"]], "backend": "hf", "ref": str(out / one["form"])}

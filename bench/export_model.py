@@ -77,6 +77,7 @@ def export(
     family: str | None = None,
     variant: str | None = None,
     licence: str | None = None,
+    base_model: str | None = None,
     told: Told = lambda step: None,
 ) -> Exported:
     """Make, compare and publish the forms; BenchErrors say what is wrong before anything is written."""
@@ -84,6 +85,9 @@ def export(
     source = export_source.find(model, adapter, family, variant)
     _refuse_forms(source, forms, out)
     licence = export_card.licence_of(source, licence)
+    source = source._replace(base=export_card.base_of(source, base_model))
+    if (other := export_source.other_base(source)) is not None:
+        told(f"the adapter names another base ({other[:80]}); its shapes fit this one")
     with _working_folder(out) as work:
         _refuse_full_disk(source, forms, out)
         with disk_errors(out):

@@ -7,6 +7,7 @@ or a BenchError that says what is wrong with it. Nothing is loaded.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,10 @@ from bench.records import ModelSpec
 
 ARM = "arm.json"
 CARD = "card.json"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _TOKENIZER = "tokenizer.json"
+_FOLDERS = frozenset({"models", "hf", "base", "out", "exports", "checkpoints", "runs", "tmp"})
+"""Names that a path begins with rather than an owner on the hub."""
 
 
 class Source(NamedTuple):
@@ -141,14 +145,25 @@ def _refuse_other_tokenizer(files: ModelFiles, adapter: AdapterFiles) -> None:
 
 def _base_name(files: ModelFiles, adapter: AdapterFiles | None) -> str | None:
     """What the config or the adapter calls the base, where that is a name on the hub and no path."""
-    named = (
-        adapter.config.get("base_model_name_or_path") if adapter else None,
-        files.config.get("_name_or_path"),
-    )
-    for name in named:
-        if isinstance(name, str) and name.count("/") == 1 and not Path(name).exists() and name[0].isalnum():
-            return name
+    of_adapter = adapter.config.get("base_model_name_or_path") if adapter else None
+    for name in (of_adapter, files.config.get("_name_or_path")):
+        if isinstance(name, str) and HUB_NAME.fullmatch(name):
+            owner = name.partition("/")[0]
+            if owner not in _FOLDERS and not Path(owner).exists():
+                return name
     return None
+
+
+def other_base(source: Source) -> str | None:
+    """The base that the adapter names, where it is not the one that is given; None where it is."""
+    if source.adapter is None:
+        return None
+    named = str(source.adapter.config.get("base_model_name_or_path") or "")
+    places = (Path(named), source.adapter.folder / named)
+    here = source.files.folder.resolve()
+    if not named or any(place.resolve() == here for place in places) or named in source.spec.ref:
+        return None
+    return named
 
 
 def _facts(folder: Path) -> dict[str, Any]:

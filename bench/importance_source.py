@@ -17,7 +17,7 @@ from bench import articles, backends, store, tasks
 from bench.backends import Inspectable
 from bench.backends.llama_cpp.gguf_check import GgufSummary
 from bench.config import Config
-from bench.errors import BackendError, NoArticlesError, UsageError
+from bench.errors import BackendError, ConfigError, NoArticlesError, UsageError
 from bench.fidelity import divergence as kl
 from bench.fidelity import log_probabilities
 from bench.records import Article, ModelSpec, Prompt, Sampling
@@ -82,7 +82,10 @@ def _articles(name: str, task: str | None) -> tuple[Sequence[Article], Task, str
         (folder / store.MANIFEST).is_file() for folder in (RUNS / name, Path(name))
     )
     if not is_run:
-        return articles.load(name), tasks.load(task or TASK), Path(name).stem
+        try:
+            return articles.load(name), tasks.load(task or TASK), Path(name).stem
+        except ConfigError as error:
+            raise ConfigError(f"--imatrix {name}: no file of a matrix, no run in {RUNS}; {error}") from error
     run = store.open_run(store.find_run(RUNS, name))
     try:
         config = Config.model_validate(run.manifest.config)

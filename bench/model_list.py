@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import store
+from bench import export_folder, store
 from bench.backends.hf import model_folder
 from bench.backends.llama_cpp.catalogue import ModelFile, list_models
 from bench.errors import BenchError, ModelFileError, UsageError
@@ -72,8 +72,7 @@ def _folder_row(path: Path, below: Path) -> Row:
             backend="hf",
             architecture=str(files.config.get("model_type", "?"))[:40],
             quant=_quant(files),
-            # packed weights are fewer than the model's
-            n_parameters=None if "quantization_config" in files.config else files.n_parameters,
+            n_parameters=_n_parameters(files),
             file_bytes=files.n_bytes,
             context_tokens=_context(files),
             has_chat_template=model_folder.template_source(files) is not None,
@@ -81,6 +80,16 @@ def _folder_row(path: Path, below: Path) -> Row:
         )
     except ModelFileError as error:
         return Row(file=name, backend="hf", error=str(error).removeprefix(f"{path}: "))
+
+
+def _n_parameters(files: model_folder.ModelFiles) -> int | None:
+    """Numbers in all tensors; of packed weights, which are fewer, what the export noted."""
+    if "quantization_config" not in files.config:
+        return files.n_parameters
+    for one in export_folder.read_facts(files.folder.parent).get("forms", {}).values():
+        if one.get("file") == files.folder.name:
+            return int(one["n_parameters"])
+    return None
 
 
 def _quant(files: model_folder.ModelFiles) -> str | None:
@@ -147,6 +156,8 @@ def chosen_file(path: Path, quant: str | None) -> Path:
     folder = path / "gguf" if (path / "gguf").is_dir() else path
     found = {model.file: model.quant for model in list_models(folder) if model.error is None}
     fitting = [name for name, own in found.items() if own and (quant is None or own.lower() == quant.lower())]
+    if not found:
+        raise UsageError(f"{path}: holds no GGUF file; `bench models export` makes them")
     if len(fitting) != 1:
         known = ", ".join(sorted({own or "?" for own in found.values()})) or "none"
         raise UsageError(f"{folder}: {len(fitting)} files fit; say --quant (there are: {known})")

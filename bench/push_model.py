@@ -91,6 +91,11 @@ def _files(folder: Path) -> dict[str, Path]:
     """The files of a model's folder, by name; refuses links, and kinds that no model is made of."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name one of an export, such as OUT/gguf or OUT/fp16")
+    if (folder / export_folder.FACTS).is_file():
+        forms = ", ".join(
+            sorted(str(path) for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+        )
+        raise UsageError(f"{folder}: a whole export; name one of its folders: {forms}")
     if REJECTED in folder.resolve().parts:
         raise ModelFileError(f"{folder}: was found not to be the model it was exported from; it is not sent")
     found = {path.name: path for path in sorted(folder.iterdir()) if not path.name.startswith(".")}

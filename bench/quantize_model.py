@@ -116,8 +116,11 @@ class _Maker:
         """The file at its place; ModelFileError where it is not what was asked for."""
         path = self.work / target.name
         self.told(f"{quant}: quantizing")
-        self._quantize(path, quant, self.measured)
-        fallen = self._checked(path, quant, target)
+        try:
+            self._quantize(path, quant, self.measured)
+            fallen = self._checked(path, quant, target)
+        except ModelFileError as error:
+            raise ModelFileError(str(error).replace(str(path), str(target))) from error
         found = Quantized(
             path=target,
             quant=quant,
@@ -150,13 +153,10 @@ class _Maker:
         from bench.training.quantize import checked_types, fallen_back
 
         fallen = tuple(fallen_back(path, quant))
-        try:
-            made = gguf_check.inspect(path)
-            if not (fallen and self.allow_fallback):
-                checked_types(path, quant)
-                gguf_check.refuse_other_quant(made, str(path), quant)
-        except ModelFileError as error:
-            raise ModelFileError(str(error).replace(str(path), str(target))) from error
+        made = gguf_check.inspect(path)
+        if not (fallen and self.allow_fallback):
+            checked_types(path, quant)
+            gguf_check.refuse_other_quant(made, str(path), quant)
         same = ("architecture", "tokenizer", "pre_tokenizer", "n_vocabulary", "chat_template", "n_parameters")
         changed = [name for name in same if getattr(made, name) != getattr(self.source, name)]
         if changed:

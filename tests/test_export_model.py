@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="the hf extra is not installed")
 pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 
 import torch
-from transformers import AutoTokenizer, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaForCausalLM, LlamaForSequenceClassification
 
 from bench import backends, export_check
 from bench.cli.app import app
@@ -26,6 +26,7 @@ from bench.training.gguf import layout
 from tests.backends.asking import hf_spec, sampling
 from tests.builders import SCHEMA
 from tests.exporting import WIDE, make_adapter, make_model, make_training
+from tests.fixtures.tiny_hf import llama_config, make_tiny_hf, make_tokenizer
 from tests.training.gguf import families
 
 OUT = Path("out")
@@ -88,6 +89,7 @@ def test_weights_come_in_parts_no_larger_than_asked(model):
     index = json.loads((OUT / "fp16" / "model.safetensors.index.json").read_text())
     assert set(index["weight_map"].values()) == {path.name for path in parts}
     assert facts()["fp16"]["check"]["tensor_types"] == {"F16": len(index["weight_map"])}
+    assert {path.stat().st_mode for path in parts} == {(OUT / "fp16" / "config.json").stat().st_mode}
 
 
 def test_an_answer_ends_where_the_template_ends_a_turn(model, tmp_path):
@@ -125,6 +127,7 @@ def test_quants_are_made_of_the_model_and_compared(wide):
     assert names == {f"tiny-base-{quant}.gguf" for quant in ("q4_K_M", "q8_0", "fp16")}
     assert facts()["q4_K_M"]["check"]["tensor_types"].keys() >= {"Q4_K"}
     assert facts()["gguf-fp16"]["check"]["max_logit_difference"] <= 0.01
+    assert "rounding moves logits" in facts()["q4_K_M"]["check"]["said"]
     assert facts()["q4_K_M"]["bits_per_weight"] < facts()["q8_0"]["bits_per_weight"] < 40
 
 
@@ -433,3 +436,32 @@ def test_full_precision_comes_as_gguf_too(model):
     assert exported(model, "gguf-fp32,gguf-bf16").refusal is None
     assert facts()["gguf-fp32"]["check"]["tensor_types"].keys() == {"F32"}
     assert facts()["gguf-bf16"]["check"]["tensor_types"].keys() == {"F32", "BF16"}
+
+
+def test_the_card_names_a_base_on_the_hub_and_no_path(model, adapter, tmp_path):
+    named = shutil.copytree(adapter, tmp_path / "named")
+    told: list[str] = []
+    for base, expected in (("meta-llama/Llama-3-8B", "meta-llama/Llama-3-8B"), ("models/base", None)):
+        rewrite(
+            named / "adapter_config.json", lambda found, base=base: found.update(base_model_name_or_path=base)
+        )
+        shutil.rmtree(OUT, ignore_errors=True)
+        exported(model, "fp16", adapter=named, told=told.append)
+        head = yaml.safe_load((OUT / "fp16" / "README.md").read_text().split("---\n")[1])
+        assert head.get("base_model") == expected
+    assert "the adapter names another base (meta-llama/Llama-3-8B); its shapes fit this one" in told
+    with pytest.raises(UsageError, match="--base-model"):
+        exported(model, "bf16", base_model="../x")
+
+
+def test_a_classifier_is_exported_with_its_labels_and_never_as_gguf(tmp_path):
+    tokenizer = make_tokenizer()
+    config = llama_config(len(tokenizer), num_labels=3, id2label={0: "bad", 1: "even", 2: "good"})
+    folder = make_tiny_hf(tmp_path / "head", tokenizer, LlamaForSequenceClassification(config))
+    assert exported(folder, "fp16").refusal is None
+    entry = yaml.safe_load((OUT / "models.yaml").read_text())["models"][0]
+    assert entry["options"] == {"head": "classification", "labels": ["bad", "even", "good"]}
+    head = yaml.safe_load((OUT / "fp16" / "README.md").read_text().split("---\n")[1])
+    assert head["pipeline_tag"] == "text-classification"
+    with pytest.raises(UsageError, match="holds no classification head"):
+        exported(folder, "q8_0")

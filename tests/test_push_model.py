@@ -159,6 +159,8 @@ def test_a_link_and_a_pickle_are_not_sent(out, tmp_path):
         push(out / "gguf", "me/mine", dry_run=True)
     with pytest.raises(UsageError, match="no such folder"):
         push(Path("nothing"), "me/mine", dry_run=True)
+    with pytest.raises(UsageError, match="name one of its folders: out/fp16, out/gguf"):
+        push(out, "me/mine", dry_run=True)
 
 
 def test_a_large_file_that_does_not_arrive_is_one_line(hub, out):

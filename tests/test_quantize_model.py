@@ -177,7 +177,9 @@ def test_a_file_that_is_there_is_not_written_over(source):
 
 
 def test_a_quant_that_needs_a_matrix_says_so(source):
-    assert "--imatrix" in quantize(source, ["iq2_xxs"]).refused[0]
+    refused = quantize(source, ["iq2_xxs"]).refused[0]
+    assert refused.startswith(f"{source.parent / 'tiny-iq2_xxs.gguf'}: ")
+    assert "--imatrix" in refused
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,10 @@ def export(
     licence: Annotated[
         str | None, typer.Option("--license", help="For the card; else what the base's card says.")
     ] = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="The base's name on the hub; else what the adapter calls it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="What was made as JSON on stdout.")] = False,
 ) -> None:
     """Write a model in other forms, each proven to be the same model; what is not is set aside (exit 5)."""
@@ -52,6 +56,7 @@ def export(
         family=family,
         variant=variant,
         licence=licence,
+        base_model=base_model,
         told=lambda step: typer.echo(step, err=True),
     )
     if as_json:

@@ -48,6 +48,8 @@ class ExportCheck(NamedTuple):
     """Tensors of each type."""
     differences: tuple[Difference, ...]
     """What is not the model's; empty where it is the same model."""
+    rounds: bool = False
+    """Whether the form rounds weights that the model has, so that its logits decide nothing."""
 
     def sentence(self) -> str:
         """What the comparison found, in one line."""
@@ -56,7 +58,10 @@ class ExportCheck(NamedTuple):
         parts = [f"same prompt on {self.n_prompts}"] if self.n_prompts else []
         parts.append(f"same tokens on {self.n_strings} strings")
         if self.max_logit_difference is not None:
-            parts.append(f"logits within {self.max_logit_difference:.4g} at {self.n_positions:,} places")
+            apart = f"{self.max_logit_difference:.4g} at {self.n_positions:,} places"
+            parts.append(
+                f"rounding moves logits by up to {apart}" if self.rounds else f"logits within {apart}"
+            )
         return ", ".join(parts)
 
 

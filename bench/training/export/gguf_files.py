@@ -38,4 +38,5 @@ def check(folder: Path, path: Path, quant: str) -> ExportCheck:
         max_logit_difference=found.gap.worst,
         tensor_types=found.tensor_types,
         differences=tuple(Difference(finding.aspect, finding.detail) for finding in found.differing),
+        rounds=quant not in FP_QUANTS,
     )

@@ -45,6 +45,8 @@ def write_weights(model: Any, target: Path, shard_bytes: int) -> None:
         target.mkdir(parents=True, exist_ok=True)
         try:
             model.save_pretrained(str(target), max_shard_size=shard_bytes)
+            for part in target.glob("*.safetensors"):  # which its writer lets nobody else read
+                part.chmod((target / "config.json").stat().st_mode)
         except SafetensorError as error:  # how its writer tells that the disk is full
             raise StorageError(f"cannot write {target}: {error}; free some space and try again") from error
 
