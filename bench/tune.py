@@ -108,7 +108,10 @@ def tune(
     from bench.training import hf_trainer
 
     for plan in chosen:
-        hf_trainer.refuse(plan.trainer)
+        with _about(plan):
+            hf_trainer.refuse(plan.trainer)
+            if plan.trainer.unsloth and not getattr(methods.load(plan.kind), "UNSLOTH", False):
+                raise ConfigError(f"trainer.unsloth: {plan.kind} is not trained through Unsloth; write false")
     folder = out / loaded.recipe.name
     with _locked(folder), disk_errors(folder):
         start = _start(loaded, out, root, progress)
@@ -160,6 +163,15 @@ def _safe_imports(chosen: Sequence[Planned]) -> None:
         from bench.backends.hf.loading import load_bitsandbytes
 
         load_bitsandbytes()
+
+
+@contextmanager
+def _about(plan: Planned) -> Iterator[None]:
+    """Say of which training a refusal speaks."""
+    try:
+        yield
+    except (UsageError, MissingExtraError) as error:
+        raise type(error)(f"training {plan.name}: {error}") from error
 
 
 @contextmanager
@@ -335,7 +347,8 @@ def _trained(
         _clear(target, work, key)
     _wait()
     job = Job(plan.options, effective.trainer, start, data, target, work, loaded.recipe.seed, progress)
-    found = method.train(job)
+    with _about(plan):
+        found = method.train(job)
     _wait()  # for the one that writes
     arm, card = tune_files.arm_of(loaded, plan, found), tune_files.card_of(loaded, effective, found, key)
     if is_main_process():

@@ -16,6 +16,7 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from bench.errors import ConfigError
+from bench.training import unsloth_base
 from bench.training.chat_base import untrained_tokens
 from bench.training.lora_options import LoraOptions
 from bench.training.methods import Job, Trained
@@ -31,6 +32,8 @@ def with_lora(model: Any, options: LoraOptions, job: Job) -> Any:
     if "lm_head" in options.targets:
         raise ConfigError("method.targets: lm_head: the head takes no adapter; put it into modules_to_save")
     saved, is_tied = whole_modules(model, options.modules_to_save, job)
+    if job.trainer.unsloth:
+        return unsloth_base.with_lora(model, options.model_copy(update={"modules_to_save": saved}), job)
     config = peft.LoraConfig(
         r=options.r,
         lora_alpha=options.alpha,

@@ -1,8 +1,8 @@
 """Checkpoints of a training with transformers' Trainer: only whole ones are gone on with.
 
-In: the folder in which Trainer saves. Out: a mark in each checkpoint once all of it is written, with the
-digest of every file, and the newest checkpoint that bears a right one. A kill while Trainer saves leaves a
-folder without a mark: it is removed. It neither saves nor loads a model.
+In: the folder in which Trainer saves. Out: a mark in each checkpoint once all of it is written, with the size
+of every file and the digest of all but large ones, and the newest checkpoint that bears a right one. A kill
+while Trainer saves leaves a folder without a mark: it is removed. It neither saves nor loads a model.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench.training.files import sha256, write_whole
 MARK = "whole.json"
 _PREFIX = "checkpoint-"
 _STATE = "trainer_state.json"
+_LARGE_BYTES = 256 * 2**20
 
 
 class Checkpoint(NamedTuple):
@@ -33,7 +34,7 @@ class Checkpoint(NamedTuple):
 
 def mark_whole(folder: Path, seconds: float) -> None:
     """Note that all files of a checkpoint are written."""
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if _counts(path)}
+    files = {path.name: _seen(path) for path in sorted(folder.iterdir()) if _counts(path)}
     write_whole(folder / MARK, json.dumps({"seconds": seconds, "files": files}, indent=1).encode())
 
 
@@ -52,6 +53,12 @@ def _steps(folder: Path) -> int:
     return int(folder.name.removeprefix(_PREFIX))
 
 
+def _seen(path: Path) -> list[int | str]:
+    """Size and digest; of a large file, which takes long to read, the size alone."""
+    size = path.stat().st_size
+    return [size] if size > _LARGE_BYTES else [size, sha256(path)]
+
+
 def _counts(path: Path) -> bool:
     return path.is_file() and path.name != MARK and path.suffix != ".partial"
 
@@ -59,7 +66,7 @@ def _counts(path: Path) -> bool:
 def _read(folder: Path) -> Checkpoint | None:
     try:
         mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        if any(sha256(folder / name) != digest for name, digest in mark["files"].items()):
+        if any(_seen(folder / name) != seen for name, seen in mark["files"].items()):
             return None
         state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
         is_finished = _has_ended(state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
 from bench.errors import ConfigError, ModelFileError
-from bench.training import hf_trainer
+from bench.training import hf_trainer, unsloth_base
 from bench.training.conversation import Conversations
 from bench.training.methods import Job
 from bench.training.model_folder import load_causal, load_tokenizer, safe_for_training
@@ -48,9 +49,8 @@ def fit(job: Job, dtype: torch.dtype, adapt: Callable[[Any], Any], quantization:
         raise ConfigError("this method needs a base model; set `base`")
     fields = hf_trainer.arguments(job, **_own(job))
     set_seed(job.seed)  # before an adapter's first weights are drawn
-    tokenizer = load_tokenizer(job.base)
+    model, tokenizer = _loaded(job, job.base, dtype, quantization)
     conversations = Conversations(tokenizer, str(job.base)) if job.data.train else None
-    model = load_causal(job.base, dtype, quantization, _attention(job))
     if conversations is not None:
         _refuse_end(model, tokenizer, conversations, job)
     safe_for_training(model)
@@ -69,6 +69,15 @@ def fit(job: Job, dtype: torch.dtype, adapt: Callable[[Any], Any], quantization:
     trainer = trainer_for(adapted, tokenizer, found, fields, job)
     facts = hf_trainer.run(trainer, job).as_data() | {"data": found.counts}
     return Fitted(trainer.accelerator.unwrap_model(trainer.model), tokenizer, facts, _is_main(trainer))
+
+
+def _loaded(job: Job, base: Path, dtype: torch.dtype, quantization: Any) -> tuple[Any, Any]:
+    """Model and tokenizer, through Unsloth where the recipe asks for it."""
+    if not job.trainer.unsloth:
+        return load_causal(base, dtype, quantization, _attention(job)), load_tokenizer(base)
+    if job.trainer.packing:
+        raise ConfigError("trainer.packing: true is not done through Unsloth; write false")
+    return unsloth_base.load(base, job.trainer.max_tokens, dtype, in_4bit=quantization is not None)
 
 
 def trainer_for(model: Any, tokenizer: Any, found: Any, fields: dict[str, Any], job: Job) -> Any:

@@ -6,6 +6,7 @@ A method is a module with
     NEEDS_BASE    whether it starts from a base model
     NEEDS_CHAT    whether examples are shown to it in turns, so that the base must have a chat template
                   (left out: they are not)
+    UNSLOTH       whether it can be trained through Unsloth (left out: it cannot)
     train(job) -> Trained
 
 In: a Job. Out: a Trained: files below `job.out`, the fields of the arm that they are, and what the card

@@ -10,6 +10,7 @@ from bench.training.methods import Job, Trained
 
 NEEDS_BASE = True
 NEEDS_CHAT = True
+UNSLOTH = True
 
 
 class Options(LoraOptions):

@@ -15,6 +15,7 @@ from bench.training.methods import Job, Trained
 
 NEEDS_BASE = True
 NEEDS_CHAT = True
+UNSLOTH = True
 QUANT = "nf4"
 
 
@@ -47,6 +48,8 @@ def train(job: Job) -> Trained:
     assert isinstance(options, Options)
 
     def adapt(model: Any) -> Any:
+        if job.trainer.unsloth:
+            return with_lora(model, options, job)
         # norms and embeddings to fp32; checkpointing is switched on by the trainer
         ready = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         return with_lora(ready, options, job)

@@ -1,22 +1,25 @@
 """Each method for causal models trains, and what it leaves answers as an arm of `hf`."""
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("trl", reason="the train extra is not installed")
 
+import peft
 import torch
 from safetensors.torch import load_file
 
 from bench import backends
 from bench.errors import ConfigError
-from bench.training import adapters, sft
+from bench.training import adapters, hf_trainer, sft
 from bench.training.lora_options import LoraOptions
 from bench.training.methods import load
-from bench.training.model_folder import load_causal
+from bench.training.model_folder import load_causal, load_tokenizer
 from tests.backends.asking import complete, hf_spec, sampling
 from tests.builders import SCHEMA
 from tests.training import tuning
@@ -85,10 +88,7 @@ def test_a_base_without_a_generation_config_leaves_one_with_what_its_config_says
 
 
 def test_a_prompt_that_was_learned_changes_the_answer_as_it_does_in_peft(tmp_path, base):
-    import peft
-
     from bench.backends.hf.tokens import Tokens
-    from bench.training.model_folder import load_tokenizer
     from tests.backends.asking import prompt
 
     options: dict[str, Any] = {"type": "prompt_tuning", "num_virtual_tokens": 5}
@@ -190,3 +190,31 @@ def test_the_best_of_a_prompt_cannot_be_kept_and_is_refused(tmp_path, base):
     }
     with pytest.raises(ConfigError, match="patience"):
         load("peft").train(tuning.job(tmp_path, "peft", base, **options))
+
+
+@pytest.mark.parametrize("kind", ["lora", "qlora"])
+def test_unsloth_is_asked_for_the_same_base_and_adapter(tmp_path, base, kind, monkeypatch):
+    """A double of its interface: its kernels need a GPU, what is asked of it does not."""
+    asked = {}
+
+    class FastLanguageModel:
+        @staticmethod
+        def from_pretrained(**wanted):
+            asked.update(wanted)
+            return load_causal(base, wanted["dtype"]), load_tokenizer(base)
+
+        @staticmethod
+        def get_peft_model(model, **wanted):
+            asked.update(wanted)
+            config = peft.LoraConfig(r=wanted["r"], target_modules=wanted["target_modules"])
+            return adapters.adapted(model, config)
+
+    monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=FastLanguageModel))
+    monkeypatch.setattr(hf_trainer, "refuse", lambda options: None)
+    trainer = {"unsloth": True, "epochs": 1, "gradient_checkpointing": True}
+    made = load(kind).train(tuning.job(tmp_path, kind, base, r=4, alpha=7, trainer=trainer))
+    assert asked["model_name"] == str(base)
+    assert asked["load_in_4bit"] is (kind == "qlora")
+    assert (asked["r"], asked["lora_alpha"], asked["random_state"]) == (4, 7, 3)
+    assert asked["use_gradient_checkpointing"] == "unsloth"
+    assert any("q_proj.lora_A" in name for name in saved(made))
