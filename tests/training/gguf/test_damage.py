@@ -77,6 +77,8 @@ def test_unpermuted_q_and_k_are_named_by_their_tensors(folder_of, copied, monkey
 
     monkeypatch.setattr("bench.training.gguf.architectures.llama.decoder_parts", unpermuted)
     file = exported(copied("llama2"), "fp32")
+    alone = differing(folder_of("llama2"), file, "fp32")["logits"]
+    assert "of other content" not in alone  # what writes wrongly compares wrongly too; logits tell
     monkeypatch.undo()
     found = differing(folder_of("llama2"), file, "fp32")
     assert set(found) == {"logits"}
