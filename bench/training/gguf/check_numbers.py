@@ -39,7 +39,10 @@ _ALLOWED = {
     "fp16": _Allowed(0.05, 0.01),
     "bf16": _Allowed(0.4, 0.08),
 }
-"""Weights are rounded in the reference too; these are the activations, which llama.cpp rounds alike."""
+"""Weights are rounded in the reference too; what is left is the activations, which llama.cpp rounds as well.
+
+Seen at 24 layers: fp32 0.002 and 0.0004, fp16 0.014 and 0.003, bf16 0.16 and 0.02.
+"""
 _FLOOR = 1e-4
 """What is rounding whatever the logits' size."""
 Bytes = npt.NDArray[np.uint8]
