@@ -44,6 +44,10 @@ _NEEDS = {
     "quantized": ("bitsandbytes", "accelerate"),
     "gguf": ("gguf", "llama_cpp"),
 }
+_NEED_MATRIX = frozenset(
+    ("iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs", "q2_K_S")
+)
+"""Quants of so few bits that the engine makes them with an importance matrix only."""
 _REMEDY = {"quantized": 'pip install "bench[hf]"', "gguf": 'pip install "bench[train]" "bench[llama]"'}
 
 Told = Callable[[str], None]
@@ -243,6 +247,11 @@ def _refuse_forms(source: Source, forms: Sequence[Form], out: Path) -> None:
     if source.is_classifier and (gguf := [form.name for form in forms if form.kind == "gguf"]):
         raise UsageError(
             f"--to {gguf[0]}: a GGUF file holds no classification head; take fp32, fp16, bf16, nf4 or int8"
+        )
+    if bare := [form.name for form in forms if form.quant in _NEED_MATRIX]:
+        raise UsageError(
+            f"--to {bare[0]}: needs an importance matrix; export gguf-fp16, and make {bare[0]} of "
+            "that file with `bench models quantize --imatrix`"
         )
     there = [path for form in forms if (path := place(out, form, source.name)).exists()]
     if there:

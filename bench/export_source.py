@@ -26,6 +26,7 @@ ARM = "arm.json"
 CARD = "card.json"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _TOKENIZER = "tokenizer.json"
+_LEARNED_PROMPTS = frozenset({"PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING"})
 _FOLDERS = frozenset({"models", "hf", "base", "out", "exports", "checkpoints", "runs", "tmp"})
 """Names that a path begins with rather than an owner on the hub."""
 
@@ -64,9 +65,7 @@ def find(model: str, adapter: Path | None, family: str | None, variant: str | No
         return _renamed(_of_training(folder), family, variant)
     _refuse_no_model(folder)
     files = model_folder.inspect(folder)
-    adapted = None if adapter is None else model_folder.inspect_adapter(adapter)
-    if adapted is not None:
-        _refuse_other_tokenizer(files, adapted)
+    adapted = None if adapter is None else _adapter(adapter, files)
     spec = ModelSpec(
         family=slug(folder.resolve().name, 40),
         variant="base" if adapted is None else "fine-tuned",
@@ -121,8 +120,7 @@ def _of_training(folder: Path) -> Source:
     adapter = None
     if spec.adapter is not None:
         where = _folder(spec, spec.adapter, options.adapter_revision, "adapter_revision")
-        adapter = model_folder.inspect_adapter(where)
-        _refuse_other_tokenizer(files, adapter)
+        adapter = _adapter(where, files)
     base = spec.ref.removeprefix("hf://") if hub.is_hub_reference(spec.ref) else _base_name(files, adapter)
     return Source(files, adapter, spec, base, folder, _facts(folder))
 
@@ -131,6 +129,19 @@ def _folder(spec: ModelSpec, ref: str, revision: str | None, option: str) -> Pat
     if hub.is_hub_reference(ref):
         return hub.download(hub.hub_folder(spec.arm, ref, revision, option))
     return Path(ref)
+
+
+def _adapter(folder: Path, files: ModelFiles) -> AdapterFiles:
+    """The adapter of a folder; ModelFileError where it cannot become part of the weights."""
+    found = model_folder.inspect_adapter(folder)
+    kind = str(found.config.get("peft_type"))[:20]
+    if kind in _LEARNED_PROMPTS:
+        raise ModelFileError(
+            f"{folder}: a {kind} adapter adds tokens to every prompt and changes no weights, so it cannot be "
+            "merged; run it as an arm of hf, or train a LoRA"
+        )
+    _refuse_other_tokenizer(files, found)
+    return found
 
 
 def _refuse_other_tokenizer(files: ModelFiles, adapter: AdapterFiles) -> None:

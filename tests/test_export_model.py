@@ -465,3 +465,16 @@ def test_a_classifier_is_exported_with_its_labels_and_never_as_gguf(tmp_path):
     assert head["pipeline_tag"] == "text-classification"
     with pytest.raises(UsageError, match="holds no classification head"):
         exported(folder, "q8_0")
+
+
+def test_an_adapter_that_changes_no_weights_is_refused(model, adapter, tmp_path):
+    learned = shutil.copytree(adapter, tmp_path / "learned")
+    rewrite(learned / "adapter_config.json", lambda found: found.update(peft_type="PROMPT_TUNING"))
+    with pytest.raises(ModelFileError, match="cannot be merged"):
+        exported(model, "fp16", adapter=learned)
+
+
+def test_a_quant_that_needs_a_matrix_is_refused_before_anything_is_made(model):
+    with pytest.raises(UsageError, match="needs an importance matrix"):
+        exported(model, "fp16,iq2_xs")
+    assert not OUT.exists()

@@ -61,9 +61,7 @@ def test_every_quant_of_the_engine_has_a_name_and_a_block():
     assert {"q4_K_M", "iq4_xs", "q8_0", "tq1_0", "mxfp4", "bf16"} <= set(FILE_TYPES)
     assert block_elements("q4_K_M") == block_elements("iq3_m") == 256
     assert block_elements("q8_0") == block_elements("iq4_nl") == 32
-    kind = main_type("q3_K_L")
-    assert kind is not None
-    assert kind.name == "Q3_K"
+    assert main_type("q3_K_L").name == "Q3_K"
 
 
 @pytest.mark.parametrize(
@@ -208,3 +206,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(source, monkeypatch):
     found = shutil.disk_usage(".")
     monkeypatch.setattr("shutil.disk_usage", lambda path: found._replace(free=1000))
     refused(StorageError, "0 MiB free", source)
+
+
+def test_what_only_some_models_can_be_is_refused(source):
+    result = quantize(source, ["mxfp4", "nvfp4"])
+    assert result.made == ()
+    assert "no tensor is MXFP4" in result.refused[0]
+    assert len(result.refused) == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import NamedTuple
 
 import gguf
 import llama_cpp
@@ -28,18 +29,31 @@ def _spelling(engine_name: str) -> str:
     return named or ("q" + engine_name[1:] if engine_name[0] == "Q" else engine_name.lower())
 
 
-def _listed() -> dict[str, tuple[str, int]]:
-    """Our name -> the engine's name and number, in the order of the numbers."""
+def _main_type(engine_name: str) -> gguf.GGMLQuantizationType | None:
+    """The tensor type that most of a file is; None where the `gguf` package cannot read it yet."""
+    name = _MAIN_TYPES.get(engine_name, engine_name)
+    kinds = {kind.name: kind for kind in gguf.GGMLQuantizationType}
+    return kinds.get(name) or kinds.get(re.sub(r"_[SML]$", "", name))
+
+
+class _FileType(NamedTuple):
+    number: int
+    main: gguf.GGMLQuantizationType
+
+
+def _listed() -> dict[str, _FileType]:
+    """By our name, in the order of the engine's numbers: what it writes and can be looked at afterwards."""
     found = {}
     for constant in dir(llama_cpp):
         match = _PREFIX.fullmatch(constant)
-        if match:
-            found[_spelling(match[1])] = (match[1], int(getattr(llama_cpp, constant)))
-    return dict(sorted(found.items(), key=lambda pair: pair[1][1]))
+        main = _main_type(match[1]) if match else None
+        if match and main is not None:
+            found[_spelling(match[1])] = _FileType(int(getattr(llama_cpp, constant)), main)
+    return dict(sorted(found.items(), key=lambda pair: pair[1].number))
 
 
 _LISTED = _listed()
-FILE_TYPES: dict[str, int] = {name: number for name, (_, number) in _LISTED.items()}
+FILE_TYPES: dict[str, int] = {name: found.number for name, found in _LISTED.items()}
 """The engine's number (`llama_ftype`) of each quantization."""
 
 
@@ -62,15 +76,11 @@ def _by_lowered() -> dict[str, str]:
     return {name.lower(): name for name in FILE_TYPES}
 
 
-def main_type(quant: str) -> gguf.GGMLQuantizationType | None:
-    """The tensor type that a quantization is named for; None where the `gguf` package does not know it."""
-    engine_name = _LISTED[quant][0]
-    name = _MAIN_TYPES.get(engine_name, engine_name)
-    kinds = {kind.name: kind for kind in gguf.GGMLQuantizationType}
-    return kinds.get(name) or kinds.get(re.sub(r"_[SML]$", "", name))
+def main_type(quant: str) -> gguf.GGMLQuantizationType:
+    """The tensor type that a quantization is named for."""
+    return _LISTED[quant].main
 
 
 def block_elements(quant: str) -> int:
     """Weights of a row that are quantized together; a row that is no multiple gets another type."""
-    kind = main_type(quant)
-    return 1 if kind is None else int(gguf.GGML_QUANT_SIZES[kind][0])
+    return int(gguf.GGML_QUANT_SIZES[main_type(quant)][0])

@@ -76,7 +76,7 @@ def quantize(
         )
         if code != 0:
             reason = " ".join(_lines[-1].split()).rpartition(": ")[2][:200] if _lines else f"code {code}"
-            remedy = "; name one with --imatrix" if "imatrix" in reason else ""
+            remedy = " Name one with `bench models quantize --imatrix`" if "imatrix" in reason else ""
             raise ModelFileError(
                 f"{target}: llama.cpp could not quantize {source.name} to {quant}: {reason}{remedy}"
             )
@@ -142,6 +142,6 @@ def checked_types(path: Path, quant: str) -> dict[str, int]:
             f"such as q8_0, or a model whose widths are multiples of {block_elements(quant)}"
         )
     main = main_type(quant)
-    if main is not None and main.name not in types:
+    if main.name not in types:
         raise ModelFileError(f"{path}: not {quant}: no tensor is {main.name}; make it again")
     return types
