@@ -27,6 +27,7 @@ from bench.evaluation.folder import TrainedFolder, read_folder
 from bench.evaluation.forgetting import Text, general_text, learnt_text, measure
 from bench.identity import content_id, slug
 from bench.report import make_report
+from bench.reports.csv import csv_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,12 +103,15 @@ def evaluate(
     if made.other_task is not None and made.causal:
         plans.append((made.other_task, planned(made, made.other_task, asked, heads=False)))
     watch = watch or (lambda plan: nullcontext(sweep.Silent()))
+    runs = [_run(made, plan, watch, is_trained=test in made.tests) for test, plan in plans]
+    lost = _forgotten(made, texts, say) if texts else None
     parts, paths = [], list[Path]()
-    for test, plan in plans:
-        part, written = _of_task(made, plan, watch, only, is_trained=test in made.tests)
+    for run in runs:
+        if lost is not None and len(lost.documents) and run.is_trained:
+            store.write_whole(run.folder / store.FORGETTING, csv_bytes(lost.documents))
+        part, written = _reported(run, only)
         parts.append(part)
         paths += written
-    lost = _forgotten(made, texts, say) if texts else None
     result = Evaluation(made.recipe.name, folder, tuple(parts), lost, made.notes, ())
     return result._replace(paths=(*paths, *_write(result)))
 
@@ -135,18 +139,30 @@ def _forgotten(made: TrainedFolder, texts: Sequence[Text], say: Say) -> Forgetti
 # ---------------------------------------------------------------- a task
 
 
-def _of_task(
-    made: TrainedFolder, asked: Planned, watch: Watch, only: Sequence[str] | None, *, is_trained: bool
-) -> tuple[TaskEvaluation, tuple[Path, ...]]:
+class _Run(NamedTuple):
+    """A task's run, measured."""
+
+    folder: Path
+    plan: sweep.Plan
+    asked: Planned
+    is_trained: bool
+
+
+def _run(made: TrainedFolder, asked: Planned, watch: Watch, *, is_trained: bool) -> _Run:
     plan = sweep.plan(asked.config)
-    run = _measured(plan, slug(f"{made.recipe.name}-{plan.task.name}", 50), watch)
-    report = make_report(run, REPORTS, HEATMAPS, only=only, config=asked.config)
+    folder = _measured(plan, slug(f"{made.recipe.name}-{plan.task.name}", 50), watch)
+    return _Run(folder, plan, asked, is_trained)
+
+
+def _reported(run: _Run, only: Sequence[str] | None) -> tuple[TaskEvaluation, tuple[Path, ...]]:
+    plan, asked = run.plan, run.asked
+    report = make_report(run.folder, REPORTS, HEATMAPS, only=only, config=asked.config)
     arms = evaluation_table(report.tables, asked.roles)
     pairs = report.tables.get("quality_pairs")
     part = TaskEvaluation(
         task=plan.task.name,
         run_id=report.run_id,
-        is_trained=is_trained,
+        is_trained=run.is_trained,
         arms=arms,
         pairs=arms.iloc[:0] if pairs is None else comparison_table(pairs, asked.pairs, asked.roles),
         asked=f"temperature {plan.config.sampling.temperature:g}, {plan.iterations} to each held-out item",
@@ -200,8 +216,6 @@ def _is_complete(plan: sweep.Plan, folder: Path) -> bool:
 def _write(result: Evaluation) -> Iterator[Path]:
     """The files of the folder; what an earlier evaluation left and this one does not make is removed."""
     import pandas as pd
-
-    from bench.reports.csv import csv_bytes
 
     tables = {
         "evaluation": [_placed(part, part.arms) for part in result.tasks],

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from bench import store
+from bench.analysis.forgetting import DOCUMENT_COLUMNS
 from bench.analysis.frames import ARM_COLUMNS, LABEL, MEASURED_OF_ARM, SAMPLE_COLUMNS
 from bench.errors import StorageError
 from bench.identity import match_arm
@@ -140,6 +141,26 @@ def read_samples(run: store.Run, schema: AnswerSchema, n_workers: int | None = N
         [row for part in parts for row in part.valid],
         pd.concat(timings, ignore_index=True) if timings else None,
     )
+
+
+def read_forgetting(run: store.Run) -> pd.DataFrame | None:
+    """How well the run's tuned models and their bases foretold text, a row a document; None without a file.
+
+    StorageError for one that is something else.
+    """
+    import pandas as pd
+
+    path = run.folder / store.FORGETTING
+    if not path.is_file():
+        return None
+    try:
+        found = pd.read_csv(path, dtype={"text": str, "arm": str, "document": str})
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: cannot be read as a table; `bench evaluate` writes it anew") from error
+    numbers = [name for name in DOCUMENT_COLUMNS if name not in {"text", "arm", "document"}]
+    if list(found.columns) != list(DOCUMENT_COLUMNS) or found[numbers].select_dtypes("number").shape[1] < 5:
+        raise StorageError(f"{path}: other columns than it should have; `bench evaluate` writes it anew")
+    return found
 
 
 def _workers(run: store.Run, arms: Sequence[str]) -> int:

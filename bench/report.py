@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench import store
 from bench.analysis.comparisons import baseline_arms, baseline_notes
+from bench.analysis.forgetting import forgetting_sentences, forgetting_table
 from bench.analysis.quality_sentences import quality_sentences
 from bench.analysis.sentences import AGREEMENT_ONLY, group_sentences, silent_arms
 from bench.analysis.slice_sentences import slice_sentences
@@ -28,7 +29,14 @@ from bench.gate import judge
 from bench.gate_evidence import from_frames
 from bench.gate_reading import readings
 from bench.identity import match_arm
-from bench.reading import answer_schema, arm_frame, attribute_frame, read_samples, truth_frame
+from bench.reading import (
+    answer_schema,
+    arm_frame,
+    attribute_frame,
+    read_forgetting,
+    read_samples,
+    truth_frame,
+)
 from bench.records import Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
 from bench.seed_comparisons import stored_comparisons
@@ -107,6 +115,9 @@ def make_report(
     )
     gate = gate.model_copy(update=readings(run_dir, out_root / manifest.run_id))
     add_fidelity(tables, {arm: one for arm in known if (one := run.fidelity(arm)) is not None})
+    documents = read_forgetting(run)
+    if documents is not None:
+        tables["forgetting"] = forgetting_table(documents)
     data = ReportInput(
         tables,
         manifest,
@@ -127,6 +138,7 @@ def make_report(
         paths=tuple(paths),
         sentences=(
             *quality_sentences(data.table("quality"), data.table("quality_pairs")),
+            *forgetting_sentences(data.table("forgetting")),
             *slice_sentences(data.table("slices")),
             *(group_sentences(tables["pairs"], arms, baseline) if schema.score is not None else ()),
         ),

@@ -5,6 +5,7 @@
     samples/<arm>.jsonl     one Sample a line; one write and flush each, fsync per article
     latency/<arm>.jsonl     the same for answers that were timed alone
     fidelity/<arm>.json     how close its probabilities are to its baseline's
+    forgetting.csv          how well tuned models and their bases foretold text, written by `bench evaluate`
     run.lock                held while a process writes; pid and host inside
 
 In: records. Out: the same records. Whole files are written to a temporary name, fsynced and
@@ -33,6 +34,7 @@ from bench.records import SCHEMA_VERSION, Article, Fidelity, Manifest, Sample
 MANIFEST = "manifest.json"
 ARTICLES = "articles.jsonl"
 LOCK = "run.lock"
+FORGETTING = "forgetting.csv"
 
 
 class Run:

@@ -4,13 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
 from bench.articles import write_jsonl
+from bench.errors import StorageError
 from bench.evaluate import evaluate
 from bench.evaluation.folder import read_folder
 from bench.evaluation.forgetting import general_text
+from bench.report import make_report
 from bench.training.general_text import is_held_out
 from tests.evaluation.made import held_out, training, write_folder
 
@@ -70,6 +73,30 @@ def test_general_text_is_read_before_and_after_and_the_answers_stand_beside_it(f
 
     evaluate(folder, only=["csv"], say=said.append)
     assert len(said) == 2  # what was read is not read again
+
+
+def test_a_report_of_the_run_has_it_too_however_often_it_is_made(folder):
+    (task,) = evaluate(folder, only=["csv"]).tasks
+    run = Path("sentiments") / task.run_id
+    report = make_report(run, Path("again"), Path("heatmaps"), only=["csv", "xlsx"])
+    assert report.tables["forgetting"]["arm"].tolist() == ["tiny/full/fp32@hf"]
+    mine, again = (
+        (Path(root) / task.run_id / "tables" / "forgetting.csv").read_bytes() for root in ("reports", "again")
+    )
+    assert mine == again == (folder / "forgetting.csv").read_bytes()
+    assert any("general text (6 documents)" in sentence for sentence in report.sentences)
+    sheet = openpyxl.load_workbook(Path("again") / task.run_id / "report.xlsx")["Forgetting"]
+    assert "tiny/full/fp32@hf" in {cell.value for row in sheet.iter_rows() for cell in row}
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "x" * 40, None])
+def test_a_damaged_file_of_it_is_named(folder, content):
+    (task,) = evaluate(folder, only=["csv"]).tasks
+    path = Path("sentiments") / task.run_id / "forgetting.csv"
+    lines = path.read_text().splitlines()
+    path.write_text(lines[0] + "\n" + "x," * 7 + "x\n" if content is None else content)
+    with pytest.raises(StorageError, match=r"forgetting\.csv: .*`bench evaluate` writes it anew"):
+        make_report(path.parent, Path("reports"), Path("heatmaps"), only=["csv"])
 
 
 def test_without_forgetting_nothing_is_read(folder):

@@ -46,7 +46,8 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
         f"Below: up to {MAX_TEXTS} invalid answers of each arm, as they came.",
     ]
     row = _write_counts(sheet, data.table("failures"), heading(sheet, TITLE, notes), data)
-    texts = pd.DataFrame(_texts(data), columns=list(_COLUMNS))
+    # as objects: what a model wrote may hold what no string type of pandas can
+    texts = pd.DataFrame(_texts(data), columns=list(_COLUMNS), dtype=object)
     put(sheet, row, 1, "Invalid answers" if len(texts) else "No invalid answer was handed to this report.")
     sheet.cell(row, 1).font = STRONG_FONT
     write_frame(sheet, texts, row + 1, columns=_COLUMNS, widths=_WIDTHS)

@@ -31,7 +31,7 @@ def write(sheet: Worksheet, data: ReportInput) -> None:
     """Write the first valid answer of every arm to some articles, article by article."""
     import pandas as pd
 
-    frame = pd.DataFrame(_rows(data), columns=list(_COLUMNS))
+    frame = pd.DataFrame(_rows(data), columns=list(_COLUMNS), dtype=object)
     notes = [
         "The first valid answer of every arm to the same articles, evenly spread over the run; "
         "an arm without a valid answer to an article is not in its block.",
