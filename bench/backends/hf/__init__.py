@@ -56,7 +56,7 @@ class Options(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where it runs; `auto` takes the GPU where torch finds one. Recorded."""
     n_threads: int | None = Field(None, ge=1, le=1024)
-    """Threads on the processor; None takes one for each physical core this process may use."""
+    """Threads on the processor; None takes one for each physical core this process may use (an LSTM: one)."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """How attention is computed; the two round differently."""
     merge_adapter: bool = False
@@ -155,7 +155,7 @@ class Backend:
         _check_folder(spec, files, options)
         digest = model_folder.digest(files, adapter)
         wanted = _request(spec, options)
-        memory, release = PeakMemory(), _use_threads(options.n_threads or default_threads())
+        memory, release = PeakMemory(), _use_threads(options.n_threads or _threads(files))
         try:
             began = time.perf_counter()
             loaded = loading.load(files, adapter, wanted)
@@ -416,6 +416,11 @@ def _inspect(folder: Path, options: Options, quant: str) -> ModelFiles:
 
 
 # ---------------------------------------------------------------- what is recorded
+
+
+def _threads(files: ModelFiles) -> int:
+    """A recurrent network computes so little at a time that threads wait for each other most of it."""
+    return 1 if files.config.get("model_type") in classifiers.MODEL_TYPES else default_threads()
 
 
 def _use_threads(n: int) -> Any:

@@ -14,6 +14,7 @@ from bench.errors import ConfigError
 from bench.training.methods import load
 from tests.backends.asking import sampling
 from tests.training.classifying import (
+    SCHEMA,
     TOPIC_SCHEMA,
     answers,
     arm,
@@ -115,6 +116,17 @@ def test_two_tasks_have_a_head_each(tmp_path):
 def test_settings_that_mean_nothing_for_it_are_refused(trainer, tmp_path):
     with pytest.raises(ConfigError, match="trains in fp32"):
         LSTM.train(job(tmp_path, "lstm", trainer=trainer))
+
+
+def test_its_arm_takes_one_thread_unless_told(tmp_path):
+    trained = LSTM.train(job(tmp_path, "lstm", **{**SMALL, "trainer": {"steps": 1}}))
+    spec, threads = arm(trained), []
+    for given in ({}, {"n_threads": 2}):
+        options = {**trained.options, **given}
+        session = backends.get("hf").open(spec.model_copy(update={"options": options}), sampling(), SCHEMA, 1)
+        threads.append(session.loaded.details["n_threads"])
+        session.close()
+    assert threads == [1, 2]
 
 
 def test_an_arm_that_cannot_be_is_refused(tmp_path):
