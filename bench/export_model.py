@@ -26,7 +26,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from filelock import FileLock, Timeout
 
 from bench import export_card, export_folder, export_source
-from bench.errors import MissingExtraError, RunLockedError, StorageError, UsageError, disk_errors
+from bench.errors import (
+    MissingExtraError,
+    ModelFileError,
+    RunLockedError,
+    StorageError,
+    UsageError,
+    disk_errors,
+)
 from bench.export_folder import GGUF, PAGE, REJECTED, Made, place
 from bench.export_source import Source
 from bench.openmp import spin_briefly
@@ -191,7 +198,12 @@ class _Export:
         own = self.work / dtype
         merged = own if own.is_dir() else self.work / "merged"
         if not merged.is_dir():
+            from bench import export_check
+
             self._save(known, merged, dtype)
+            found = export_check.check_folder(known, merged, dtype)
+            if found.differences:
+                raise ModelFileError(f"{self.source.files.folder}: merged in {dtype}: {found.sentence()}")
         return merged
 
 
@@ -253,6 +265,11 @@ def _refuse_forms(source: Source, forms: Sequence[Form], out: Path) -> None:
             f"--to {bare[0]}: needs an importance matrix; export gguf-fp16, and make {bare[0]} of "
             "that file with `bench models quantize --imatrix`"
         )
+    before = export_folder.read_facts(out).get("source")
+    now = source.spec.model_dump(mode="json")
+    if before and any(before.get(name) != now[name] for name in ("family", "variant", "ref", "adapter")):
+        said = f"{before.get('family')} {before.get('variant')} from {before.get('ref')}"
+        raise UsageError(f"{out}: holds an export of another model ({said}); choose another --out")
     there = [path for form in forms if (path := place(out, form, source.name)).exists()]
     if there:
         raise UsageError(

@@ -451,7 +451,7 @@ def test_the_card_names_a_base_on_the_hub_and_no_path(model, adapter, tmp_path):
         assert head.get("base_model") == expected
     assert "the adapter names another base (meta-llama/Llama-3-8B); its shapes fit this one" in told
     with pytest.raises(UsageError, match="--base-model"):
-        exported(model, "bf16", base_model="../x")
+        exported(model, "bf16", adapter=named, base_model="../x")
 
 
 def test_a_classifier_is_exported_with_its_labels_and_never_as_gguf(tmp_path):
@@ -478,3 +478,16 @@ def test_a_quant_that_needs_a_matrix_is_refused_before_anything_is_made(model):
     with pytest.raises(UsageError, match="needs an importance matrix"):
         exported(model, "fp16,iq2_xs")
     assert not OUT.exists()
+
+
+def test_two_models_do_not_share_a_folder(model, wide):
+    exported(model, "fp16")
+    with pytest.raises(UsageError, match="export of another model"):
+        exported(wide, "q8_0")
+
+
+def test_a_merge_that_is_not_the_model_becomes_no_gguf(model, monkeypatch):
+    damaged(monkeypatch, other_weights)
+    with pytest.raises(ModelFileError, match="merged in fp16: logits"):
+        exported(model, "q8_0")
+    assert not (OUT / "gguf").exists()
