@@ -29,6 +29,8 @@ from bench.training.tuning_recipe import GeneralText
 if TYPE_CHECKING:
     import pandas as pd
 
+KEPT = "evaluation"
+"""The folder in `models/<name>/` in which texts and scores are kept."""
 MOST_WINDOW_TOKENS = 1024
 """Tokens that are read at once, where the model reads so many."""
 Say = Callable[[str], None]
@@ -66,17 +68,42 @@ def learnt_text(folder: TrainedFolder) -> Text | None:
 def general_text(folder: TrainedFolder, root: Path) -> Text:
     """The recipe's text for this (or the bundled sample), without what its trainings have read.
 
-    At most `forgetting_documents`, evenly taken. ConfigError for files that cannot be read.
+    At most `forgetting_documents`, evenly taken. They are kept in the folder, and taken from there where the
+    recipe's files are not below `root` any more. ConfigError for files that cannot be read.
     """
-    options = folder.recipe.evaluation
-    found = read_documents(options.forgetting or GeneralText(), root)
-    general = folder.recipe.general_text
+    options, general = folder.recipe.evaluation, folder.recipe.general_text
+    wanted = options.forgetting or GeneralText()
+    path = folder.folder / KEPT / "general_text.json"
+    parts = [None if part is None else part.model_dump(mode="json") for part in (wanted, general)]
+    identity = [*parts, options.forgetting_documents]
+    if any(not (root / name).is_file() for name in wanted.files) and (kept := _kept_text(path, identity)):
+        return kept
+    found = read_documents(wanted, root)
     trained = set() if general is None else set(read_documents(general, root).train)
     # what no recipe trains on is the same for all recipes; the rest is taken where it is too little
     others = () if len(found.held_out) >= options.forgetting_documents else found.train
     free = tuple(text for text in (*found.held_out, *others) if text not in trained)
     chosen = tuple(spread(free, options.forgetting_documents))
+    if not found.note:
+        _write(path, {"identity": identity, "source": found.source, "documents": chosen})
     return Text(GENERAL, chosen, found.source, (found.note,) if found.note else ())
+
+
+def _kept_text(path: Path, identity: list[Any]) -> Text | None:
+    """The documents of an earlier evaluation by the same recipe; None where there was none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["identity"] != identity:
+            return None
+        return Text(GENERAL, tuple(map(str, found["documents"])), str(found["source"]), ())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(content).encode("utf-8"))
 
 
 def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
@@ -85,7 +112,7 @@ def measure(folder: TrainedFolder, text: Text, say: Say) -> Measured:
 
     sampling = sampling_of(folder)
     window = min(sampling.context_tokens, MOST_WINDOW_TOKENS)
-    asked = _Asked(folder.folder / "evaluation", text.kind, text.documents, window, window // 2)
+    asked = _Asked(folder.folder / KEPT, text.kind, text.documents, window, window // 2)
     frames, notes = [], list(text.notes)
     if len(text.documents) < 2:
         notes.append(f"{text.kind} text is not measured: {len(text.documents)} documents of {text.source}")
@@ -136,9 +163,7 @@ def _scores(spec: ModelSpec, asked: _Asked, say: Say) -> list[Score]:
         return kept
     say(f"{spec.arm}: reading {len(asked.documents)} documents of {asked.kind} text")
     made = _measured(spec, asked)
-    with disk_errors(asked.folder):
-        asked.folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"identity": identity, "scores": made}).encode("utf-8"))
+    _write(path, {"identity": identity, "scores": made})
     return made
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.articles import write_jsonl
-from bench.errors import StorageError
+from bench.errors import ConfigError, StorageError
 from bench.evaluate import evaluate
 from bench.evaluation.folder import read_folder
 from bench.evaluation.forgetting import general_text
@@ -131,6 +131,16 @@ def test_a_recipe_that_mixes_in_other_text_is_held_to_the_same_documents(folder,
     plain = general_text(changed(folder), Path())
     mixed = changed(folder, general_text={"files": ["other.txt"], "bundled": False, "share": 0.2})
     assert general_text(mixed, tmp_path).documents == plain.documents
+
+
+def test_what_was_read_once_is_kept_and_needs_its_file_no_more(folder, tmp_path):
+    (tmp_path / "mine.txt").write_text("\n\n".join("word " * 25 + str(n) for n in range(9)))
+    recipe = {"forgetting": {"files": ["mine.txt"], "bundled": False}, "forgetting_documents": 5}
+    first = general_text(changed(folder, evaluation=recipe), tmp_path)
+    (tmp_path / "mine.txt").unlink()
+    assert general_text(changed(folder, evaluation=recipe), tmp_path) == first
+    with pytest.raises(ConfigError, match="no such file; set --data-root"):
+        general_text(changed(folder, evaluation=recipe | {"forgetting_documents": 4}), tmp_path)
 
 
 def test_a_missing_text_is_replaced_by_the_sample_and_the_evaluation_says_so(folder):
