@@ -74,12 +74,14 @@ def _train(path: Path, out: Path, *, as_json: bool) -> None:
 def _tune(
     path: Path, out: Path, root: Path, only: list[str] | None, *, evaluates: bool, as_json: bool
 ) -> None:
+    from bench.cli.run import interruptible
     from bench.training.display import Display
     from bench.tune import is_main_process, tune
 
     display = Display()
     try:
-        tuned = tune(path, out, root, display, only)
+        with interruptible("the same command"):
+            tuned = tune(path, out, root, display, only)
     finally:
         display.close()
     if not is_main_process():

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
+from transformers.integrations import TensorBoardCallback
 from transformers.utils import logging as transformers_logging
 
 from bench.errors import ConfigError, MissingExtraError, UsageError
@@ -152,7 +153,7 @@ def arguments(job: Job, **more: Any) -> dict[str, Any]:
         "metric_for_best_model": "eval_loss" if evaluates(job) else None,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
-        "report_to": list(options.report_to) or "none",
+        "report_to": [name for name in options.report_to if name != "tensorboard"] or "none",
         "seed": job.seed,
         "data_seed": job.seed,
         "disable_tqdm": True,
@@ -166,6 +167,10 @@ def arguments(job: Job, **more: Any) -> dict[str, Any]:
 def callbacks(job: Job) -> list[TrainerCallback]:
     """What watches the training."""
     found: list[TrainerCallback] = [Watch(job)]
+    if "tensorboard" in job.trainer.report_to:
+        curves = TensorBoardCallback()
+        curves.logging_dir = str(job.out / "curves")  # its own place goes with the checkpoints
+        found.append(curves)
     if job.trainer.patience is not None:
         found.append(EarlyStoppingCallback(early_stopping_patience=job.trainer.patience))
     return found

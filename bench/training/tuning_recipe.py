@@ -116,7 +116,7 @@ class TrainerOptions(Record):
     save_steps: int | None = Field(None, ge=1)
     """Steps between checkpoints; None saves after every epoch."""
     report_to: tuple[Literal["tensorboard", "trackio"], ...] = ()
-    """Where curves are sent besides the log."""
+    """Where curves go besides the log: to `curves/` beside the model, or to trackio's own place."""
     unsloth: bool = False
     """Load and train through Unsloth, where it and a GPU are there; else refused."""
 

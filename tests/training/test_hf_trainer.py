@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,6 +56,14 @@ def test_a_reporter_that_is_not_installed_is_refused_with_the_remedy(monkeypatch
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="trackio is not installed; pip install trackio"):
         hf_trainer.refuse(TrainerOptions(report_to=("trackio",)))
+
+
+def test_curves_stand_beside_the_model_and_not_with_the_checkpoints(tmp_path, base, monkeypatch):
+    monkeypatch.setattr(hf_trainer, "TensorBoardCallback", SimpleNamespace)
+    monkeypatch.setattr(hf_trainer, "refuse", lambda options: None)
+    job = tuning.job(tmp_path, "full", base, trainer={"report_to": ("tensorboard", "trackio")})
+    assert hf_trainer.arguments(job)["report_to"] == ["trackio"]
+    assert hf_trainer.callbacks(job)[1].logging_dir == str(tmp_path / "out" / "curves")
 
 
 def test_patience_without_held_out_data_is_refused(tmp_path, base):
