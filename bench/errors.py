@@ -27,6 +27,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 EXIT_OK = 0
 EXIT_GATE_FAIL = 1
@@ -137,3 +138,22 @@ def disk_errors(where: object) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error(error, where) from error
+
+
+class classless_errors:  # noqa: N801 - used like a function, as contextlib's own are
+    """Map an error whose class is Exception itself to a ModelFileError that begins with `what`.
+
+    Libraries written in Rust (tokenizers) raise it over files they cannot read; every other error passes.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is Exception:
+            raise ModelFileError(f"{self._what}: {' '.join(str(error).split())[:300]}") from error

@@ -19,7 +19,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
-from bench.errors import ModelFileError, UsageError
+from bench.errors import ModelFileError, UsageError, classless_errors
 
 _LOAD_ERRORS = (
     OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
@@ -30,9 +30,10 @@ _LOAD_ERRORS = (
 def load_tokenizer(folder: Path) -> Any:
     """The folder's tokenizer."""
     try:
-        return transformers.AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
+        with classless_errors(f"{folder}: its tokenizer cannot be loaded"):
+            return transformers.AutoTokenizer.from_pretrained(
+                str(folder), trust_remote_code=False, local_files_only=True
+            )
     except _LOAD_ERRORS as error:
         raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
 

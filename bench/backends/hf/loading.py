@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from bench.backends.hf import learned_prompt
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.classifiers import HEAD_NAMES, MODEL_TYPES
-from bench.errors import ModelFileError, UsageError
+from bench.errors import ModelFileError, UsageError, classless_errors
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 COMPUTE = {**DTYPES, "nf4": torch.bfloat16, "int8": torch.float16}
@@ -102,9 +102,10 @@ def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> Lo
 def load_tokenizer(files: ModelFiles) -> Any:
     """The folder's tokenizer."""
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(files.folder), trust_remote_code=False, local_files_only=True
-        )
+        with classless_errors(f"{files.folder}: its tokenizer cannot be loaded"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(files.folder), trust_remote_code=False, local_files_only=True
+            )
     except _LOAD_ERRORS as error:
         raise ModelFileError(f"{files.folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
     if files.template is not None:

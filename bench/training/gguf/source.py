@@ -19,6 +19,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers.utils import logging as transformers_logging
 
 from bench.errors import ModelFileError
+from bench.training.model_folder import load_tokenizer
 
 LOAD_ERRORS = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, ArithmeticError,
@@ -73,7 +74,11 @@ def read_source(folder: Path) -> Source:
         tokenizer = _tokenizer(folder)
     path = folder / "generation_config.json"
     generation = read_json(path) if path.is_file() else {}
-    ends = _ids(generation.get("eos_token_id")) | _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
+    try:
+        ends = _ids(generation.get("eos_token_id"))
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"{path}: eos_token_id is no token's number; correct it") from error
+    ends |= _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
     return Source(folder, model_type, config, tokenizer, ends)
 
 
@@ -103,12 +108,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _tokenizer(folder: Path) -> Any:
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
-    except LOAD_ERRORS as error:
-        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
+    tokenizer = load_tokenizer(folder)
     if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
         raise ModelFileError(
             f"{folder}: its tokenizer ({type(tokenizer).__name__}) has no tokenizer.json; save one with it"

@@ -145,6 +145,15 @@ def test_a_model_without_a_chat_template_runs_plain_on_request(copied, open_hf):
     assert texts(session, [1])[0]
 
 
+def test_a_damaged_tokenizer_is_refused(copied):
+    path = copied / "tokenizer.json"
+    found = json.loads(path.read_text())
+    found["model"]["merges"].append(["no such", "tokens"])
+    path.write_text(json.dumps(found))
+    with pytest.raises(ModelFileError, match="its tokenizer cannot be loaded: Token"):
+        BACKEND.open(hf_spec(copied), sampling(), SCHEMA, 1)
+
+
 def test_a_template_that_fails_is_refused(copied):
     (copied / "chat_template.jinja").write_text("{{ nothing.at.all() }}")
     refused(copied, "chat template cannot be used")

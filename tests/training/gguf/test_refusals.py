@@ -278,6 +278,26 @@ def test_a_space_before_some_texts_of_a_prompt_only_is_refused(tmp_path, folder_
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.clear(),
+        lambda t: t["model"]["vocab"].update(x="y"),
+        lambda t: t["model"]["merges"].append(["zz", "qq"]),
+        lambda t: t["added_tokens"].append({"id": 3}),
+    ],
+)
+def test_a_damaged_tokenizer_is_refused(copied, change):
+    assert "its tokenizer cannot be loaded" in refused(tokenize(copied("llama2"), change))
+
+
+@pytest.mark.parametrize("ends", ["x", [1, None], {"a": 1}])
+def test_end_tokens_that_are_no_numbers_are_refused(copied, ends):
+    folder = copied("llama2")
+    change_json(folder / "generation_config.json", lambda config: config.update(eos_token_id=ends))
+    assert "eos_token_id is no token's number" in refused(folder)
+
+
+@pytest.mark.parametrize(
     ("template", "fits"),
     [
         ("{{ bos_token }}{% for m in messages %}[INST]\n{{ m.content }}[/INST]\n{% endfor %}", True),
