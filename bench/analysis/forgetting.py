@@ -144,12 +144,12 @@ def _sentence(row: dict[str, Any]) -> str:
         own = row["perplexity"]
         return "" if math.isnan(own) else f"{about}perplexity {own:.4g}; {row['note']}."
     low, high = (row[f"nats_per_{unit}_ci_{end}"] for end in ("low", "high"))
-    about += f"{value:+z.3f} nats per {unit}"
+    about += f"{value:+z.4f} nats per {unit}"
     if unit == "token":
         about += f", perplexity {row['perplexity_base']:.4g} before, {row['perplexity']:.4g} after"
     if math.isnan(low):
         return f"{about}; {row['note'] or 'not testable'}."
-    return f"{about} (difference {low:+z.3f} to {high:+z.3f}): {_verdict(row, unit, low, high)}."
+    return f"{about} (difference {low:+z.4f} to {high:+z.4f}): {_verdict(row, unit, low, high)}."
 
 
 def _verdict(row: dict[str, Any], unit: str, low: float, high: float) -> str:
