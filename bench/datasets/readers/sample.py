@@ -3,9 +3,9 @@
     - {reader: sample, path: phrasebank, rows: 900}
 
 In: the name of a file in `bench/datasets/samples/` (`path`) and how many rows. Out: that many different
-rows, the labels in turns, the same ones every time. A row's group is its template: a split puts whole
-templates on one side, so that a test asks about wordings that were not learnt. What a model makes of such
-text says that a recipe works, not how good the model is.
+rows, the labels in turns, the same ones every time. A row's group is its template; a source of `templates:
+learnt` and one of `templates: held_out` have none in common, so that a test asks about wordings that were not
+learnt. What a model makes of such text says that a recipe works, not how good the model is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TRIES_A_ROW = 200
+_HELD_OUT_OF = 3
 
 
 class Options(FileOptions):
@@ -38,6 +39,8 @@ class Options(FileOptions):
     """Rows; refused where the templates do not give so many."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Another seed gives other rows."""
+    templates: Literal["all", "learnt", "held_out"] = "all"
+    """`held_out`: every third template of each label; `learnt`: the others."""
 
 
 class Sample(NamedTuple):
@@ -68,7 +71,8 @@ def read(options: Options, root: Path, counts: Counts) -> Iterator[Row]:
         labels, seen = list(sample.templates), set[str]()
         for number in range(options.rows):
             label = labels[number % len(labels)]
-            yield _fresh(sample, label, seen, random, f"{path.stem}:{number + 1}")
+            chosen = _chosen(len(sample.templates[label]), options.templates)
+            yield _fresh(sample, label, chosen, seen, random, f"{path.stem}:{number + 1}")
         counts["templates"] += sum(map(len, sample.templates.values()))
 
 
@@ -95,10 +99,18 @@ def parsed(text: str) -> Sample:
     )
 
 
-def _fresh(sample: Sample, label: str, seen: set[str], random: Random, place: str) -> Row:
+def _chosen(n_templates: int, which: str) -> list[int]:
+    """The numbers of the templates that are taken."""
+    held_out = range(_HELD_OUT_OF - 1, n_templates, _HELD_OUT_OF)
+    if which == "all":
+        return list(range(n_templates))
+    return [number for number in range(n_templates) if (number in held_out) == (which == "held_out")]
+
+
+def _fresh(sample: Sample, label: str, chosen: list[int], seen: set[str], random: Random, place: str) -> Row:
     """A row that was not there yet."""
-    for _ in range(_TRIES_A_ROW):
-        number = random.randrange(len(sample.templates[label]))
+    for _ in range(_TRIES_A_ROW if chosen else 0):
+        number = random.choice(chosen)
         slots: dict[str, str] = {}
         said = _expanded(sample.templates[label][number], sample, slots, random)
         found = dict(zip(sample.columns, (part.strip() for part in said.split("||")), strict=True))
