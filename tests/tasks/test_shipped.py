@@ -23,6 +23,7 @@ def test_the_shipped_tasks_are_those_that_are_documented():
         "contract_clause",
         "financial_news",
         "phrasebank",
+        "phrasebank_label",
         "sarcasm",
         "sarcasm_json",
         "sarcasm_prefix",
