@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -27,6 +28,8 @@ from tests.training.classifying import (
 )
 
 LSTM = load("lstm")
+HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+"""So that a program of a test finds the tests' own modules."""
 SMALL: dict[str, Any] = {
     "embedding": 16,
     "hidden": 16,
@@ -75,7 +78,7 @@ class Killing(Silent):
 
 load("lstm").train(job(Path({str(tmp_path / "killed")!r}), "lstm", progress=Killing(), **{more!r}))
 """
-    done = subprocess.run([sys.executable, "-c", script], check=False, env=os.environ, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", script], check=False, env=HERE, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     (tmp_path / "killed" / "out").rmdir()
     resumed = LSTM.train(job(tmp_path / "killed", "lstm", **more)).facts
@@ -143,5 +146,5 @@ def test_a_recipe_is_checked_without_torch(kind):
     code = (
         f"import sys; from bench.training.methods import load; load({kind!r}); print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, env=HERE, capture_output=True, text=True)
     assert done.stdout == "False\n"
