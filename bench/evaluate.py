@@ -112,7 +112,8 @@ def evaluate(
         part, written = _reported(run, only)
         parts.append(part)
         paths += written
-    result = Evaluation(made.recipe.name, folder, tuple(parts), lost, made.notes, ())
+    nothing = () if parts or lost else ("nothing is measured: no held-out items, and no text that is read",)
+    result = Evaluation(made.recipe.name, folder, tuple(parts), lost, (*made.notes, *nothing), ())
     return result._replace(paths=(*paths, *_write(result)))
 
 

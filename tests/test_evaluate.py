@@ -136,6 +136,13 @@ def test_a_recipe_without_a_task_has_no_run():
     assert not Path("sentiments").exists()
 
 
+def test_where_nothing_is_measured_the_evaluation_says_so():
+    folder = write_folder(training("lora"), tests=(), task=None)
+    result = measured(folder, forgetting=False)
+    assert result.notes == ("nothing is measured: no held-out items, and no text that is read",)
+    assert "- nothing is measured" in (folder / "evaluation.md").read_text()
+
+
 def test_files_that_an_earlier_evaluation_left_are_removed():
     folder = write_folder(training("lora"))
     measured(folder)

@@ -198,7 +198,9 @@ def _model(family: str, variant: str, quant: str, loaded: Loaded, style: Style) 
 
 def _sampling(folder: TrainedFolder, settings: Settings) -> Sampling:
     """Greedy answers, in as many tokens as the smallest of the models that write can read."""
-    refs = [one.arm.ref for one in folder.causal] + ([folder.base.ref] if folder.base else [])
+    refs = [one.arm.ref for one in folder.causal]
+    if folder.base is not None and (folder.causal or folder.recipe.evaluation.untuned):
+        refs.append(folder.base.ref)
     limits = [n for ref in refs if (n := _positions(ref)) is not None]
     context = min([MOST_TOKENS, *limits])
     longest = folder.recipe.evaluation.max_tokens

@@ -17,6 +17,7 @@ from bench.records import Name, Record, Style, Text
 from bench.training.tuning_recipe import TuningRecipe
 
 RECIPE, ARM = "recipe.json", "arm.json"
+_MASKED = "ForMaskedLM"
 RecordT = TypeVar("RecordT", bound=Record)
 
 
@@ -47,6 +48,13 @@ class ArmFile(Loaded):
     def is_classifier(self) -> bool:
         """Whether it answers with a classification head."""
         return self.options.get("head") == "classification"
+
+    @property
+    def writes(self) -> bool:
+        """Whether it foretells what follows: no classifier, and no model that fills gaps in a text."""
+        kinds = model_config(self.ref).get("architectures")
+        fills_gaps = isinstance(kinds, list) and any(str(kind).endswith(_MASKED) for kind in kinds)
+        return not self.is_classifier and not fills_gaps
 
 
 class TestFile(Record):
@@ -112,7 +120,7 @@ class TrainedFolder(NamedTuple):
     @property
     def causal(self) -> tuple[Trained, ...]:
         """The trained models that write."""
-        return tuple(one for one in self.trained if not one.arm.is_classifier)
+        return tuple(one for one in self.trained if one.arm.writes)
 
 
 def read_folder(folder: Path) -> TrainedFolder:

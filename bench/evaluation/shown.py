@@ -101,7 +101,7 @@ def forgetting_shown(table: pd.DataFrame) -> Shown:
         "text": [str(row["text"]) for row in rows],
         "documents": [_count(row, "n_documents") for row in rows],
         "perplexity before": [_number(row, "perplexity_base", form=".4g") for row in rows],
-        "after": [_number(row, "perplexity", form=".4g") for row in rows],
+        "perplexity after": [_number(row, "perplexity", form=".4g") for row in rows],
         "nats per token": [_nats(row, "token") for row in rows],
         "nats per byte": [_nats(row, "byte") for row in rows],
         "p": [_p(_first(row, "p_holm_per_token", "p_holm_per_byte")) for row in rows],

@@ -19,6 +19,12 @@ def test_a_folder_says_what_was_trained_and_what_was_held_out():
     assert found.notes == ()
 
 
+def test_a_model_that_fills_gaps_writes_nothing(tmp_path):
+    (tmp_path / "config.json").write_text('{"architectures": ["DistilBertForMaskedLM"]}')
+    folder = write_folder(training("lora"), training("pretrained", "pretraining", ref=str(tmp_path)))
+    assert [one.arm.variant for one in read_folder(folder).causal] == ["lora"]
+
+
 def test_a_training_that_is_not_finished_is_told_and_left_out():
     folder = write_folder(training("lora"), training("qlora"))
     (folder / "qlora" / "arm.json").unlink()
