@@ -105,17 +105,17 @@ def tune(
     chosen = _chosen(loaded, only)
     progress = progress if progress is not None and is_main_process() else Silent()
     _safe_imports(chosen)
-    from bench.training import hf_trainer
+    from bench.training import machine, trainer_arguments
 
     for plan in chosen:
         with _about(plan):
-            hf_trainer.refuse(plan.trainer)
+            trainer_arguments.refuse(plan.trainer)
             if plan.trainer.unsloth and not getattr(methods.load(plan.kind), "UNSLOTH", False):
                 raise ConfigError(f"trainer.unsloth: {plan.kind} is not trained through Unsloth; write false")
     folder = out / loaded.recipe.name
     with _locked(folder), disk_errors(folder):
         start = _start(loaded, out, root, progress)
-        with hf_trainer.main_process_first():
+        with machine.main_process_first():
             inputs = _inputs(loaded, start, folder, root, progress)
             tests = _write_recipe(loaded, inputs, folder) if is_main_process() else ()
         made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
@@ -259,9 +259,9 @@ def _model_of(path: Path, out: Path, root: Path, progress: TrainingProgress) -> 
     """The last model of another recipe, which is made if it is not there."""
     if not is_tuning(tuning_file.document_of(path).data):
         from bench.train import train
-        from bench.training import hf_trainer
+        from bench.training import machine
 
-        with hf_trainer.main_process_first():
+        with machine.main_process_first():
             return train(path, out, progress).folder / "hf" / "base"
     arm = tune(path, out, root, progress).trainings[-1].arm
     if arm["adapter"] is not None or arm["options"].get("head", "causal_lm") != "causal_lm":
@@ -380,6 +380,6 @@ def _clear(target: Path, work: Path, key: str) -> None:
 
 
 def _wait() -> None:
-    from bench.training.hf_trainer import wait_for_everyone
+    from bench.training.machine import wait_for_everyone
 
     wait_for_everyone()

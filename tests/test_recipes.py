@@ -9,7 +9,7 @@ import yaml
 
 from bench.errors import ConfigError
 from bench.evaluate import evaluate
-from bench.training import hf_trainer, tuning_file
+from bench.training import trainer_arguments, tuning_file
 from bench.tune import tune
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -106,7 +106,7 @@ def test_a_recipe_trains_and_is_measured_on_bundled_samples(name, folder):
 @pytest.mark.parametrize("path", FULL, ids=lambda path: path.stem)
 def test_a_full_recipe_is_refused_until_its_base_has_a_commit(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(hf_trainer, "refuse", lambda options: None)  # as where there is a GPU
+    monkeypatch.setattr(trainer_arguments, "refuse", lambda options: None)  # as where there is a GPU
     with pytest.raises(ConfigError, match="commit"):
         tune(path, tmp_path / "models", tmp_path / "no data here")
 

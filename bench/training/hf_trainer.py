@@ -12,35 +12,25 @@ whole checkpoint, and the order of the data depends on seed and epoch alone. No 
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 from transformers.integrations import TensorBoardCallback
-from transformers.utils import logging as transformers_logging
 
-from bench.errors import ConfigError, MissingExtraError, UsageError
-from bench.memory import PeakMemory
+from bench.errors import UsageError
 from bench.training.checkpoints import Checkpoint, mark_whole, newest_whole
+from bench.training.machine import PeakOfTraining, deterministic, has_gpu, quiet, wait_for_everyone
 from bench.training.methods import Job
 from bench.training.order import EpochOrder
 from bench.training.parameters import ParameterRow, lines, n_parameters, parameter_table
-from bench.training.tuning_recipe import TrainerOptions
+from bench.training.trainer_arguments import arguments, evaluates, refuse
 
-_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-_OPTIMIZERS = {
-    "adamw": "adamw_torch_fused",
-    "paged_adamw": "paged_adamw_32bit",
-    "paged_adamw_8bit": "paged_adamw_8bit",
-}
-_REPORTERS = {"tensorboard": ("tensorboard", "tensorboardX"), "trackio": ("trackio",)}
-_KEPT_CHECKPOINTS = 2  # the newest, and the best or the one before, should the newest not be whole
+__all__ = ["TrainFacts", "Watch", "arguments", "callbacks", "evaluates", "refuse", "run", "wait_for_everyone"]
+
 _STEP_TOLERANCE = 1e-9
 
 
@@ -79,89 +69,7 @@ class TrainFacts(NamedTuple):
         return {**self._asdict(), "table": [row._asdict() for row in self.table]}
 
 
-# ---------------------------------------------------------------- what is asked of Trainer
-
-
-def has_gpu() -> bool:
-    """Whether torch finds one."""
-    return bool(torch.cuda.is_available())
-
-
-def refuse(options: TrainerOptions) -> None:
-    """ConfigError or MissingExtraError for what cannot be honoured on this machine."""
-    needing_gpu = (
-        ("precision", options.precision == "fp16", "bf16 or fp32"),
-        ("optimizer", options.optimizer != "adamw", "adamw"),
-        ("unsloth", options.unsloth, "false"),
-    )
-    for name, is_asked, instead in needing_gpu:
-        if is_asked and not has_gpu():
-            value = str(getattr(options, name)).lower()
-            raise ConfigError(
-                f"trainer.{name}: {value} needs an NVIDIA GPU, and torch finds none; write {instead}"
-            )
-    if options.unsloth and importlib.util.find_spec("unsloth") is None:
-        raise MissingExtraError(
-            "trainer.unsloth: unsloth is not installed; pip install unsloth, or write false"
-        )
-    for name in options.report_to:
-        if not any(importlib.util.find_spec(package) for package in _REPORTERS[name]):
-            raise MissingExtraError(
-                f"trainer.report_to: {name} is not installed; pip install {name}, or leave it out"
-            )
-
-
-def evaluates(job: Job) -> bool:
-    """Whether the loss on held-out data is looked at after every epoch."""
-    return job.trainer.evaluate and bool(job.data.validation or job.data.validation_texts)
-
-
-def arguments(job: Job, **more: Any) -> dict[str, Any]:
-    """Fields of TrainingArguments (or SFTConfig) for a job; `more` wins."""
-    options = job.trainer
-    refuse(options)
-    if options.patience is not None and not evaluates(job):
-        raise ConfigError(
-            "trainer.patience: nothing is held out to see when to stop; give the data a validation side "
-            "and leave `evaluate` on, or remove patience"
-        )
-    if job.data.keep_order and "group_by_length" in options.model_fields_set and options.group_by_length:
-        raise ConfigError(
-            "trainer.group_by_length: true contradicts `introduce: gradually`, whose order is kept; remove it"
-        )
-    return {
-        "output_dir": str(job.work),
-        "num_train_epochs": options.epochs,
-        "max_steps": options.steps or -1,
-        "per_device_train_batch_size": options.batch_size,
-        "per_device_eval_batch_size": options.batch_size,
-        "gradient_accumulation_steps": options.accumulation,
-        "learning_rate": options.rate,
-        "lr_scheduler_type": _SCHEDULES[options.schedule],
-        "warmup_steps": options.warmup,  # below 1 it is a share
-        "weight_decay": options.weight_decay,
-        "max_grad_norm": options.clip,
-        "optim": _OPTIMIZERS[options.optimizer],
-        "bf16": options.precision == "bf16",
-        "fp16": options.precision == "fp16",
-        "use_cpu": not has_gpu(),
-        "activation_checkpointing": options.gradient_checkpointing,
-        "eval_strategy": "epoch" if evaluates(job) else "no",
-        "save_strategy": "epoch",
-        "save_total_limit": _KEPT_CHECKPOINTS,
-        "load_best_model_at_end": options.patience is not None,
-        "metric_for_best_model": "eval_loss" if evaluates(job) else None,
-        "logging_steps": 1,
-        "logging_nan_inf_filter": False,
-        "report_to": [name for name in options.report_to if name != "tensorboard"] or "none",
-        "seed": job.seed,
-        "data_seed": job.seed,
-        "disable_tqdm": True,
-        "include_num_input_tokens_seen": "non_padding",
-        "restore_callback_states_from_checkpoint": True,
-        "dataloader_pin_memory": has_gpu(),
-        **more,
-    }
+# ---------------------------------------------------------------- what watches it
 
 
 def callbacks(job: Job) -> list[TrainerCallback]:
@@ -239,24 +147,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
             mark_whole(self._job.work / f"checkpoint-{state.global_step}", self.seconds)
 
 
-def wait_for_everyone() -> None:
-    """Of several processes, go on when all have come here."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-
-
-@contextmanager
-def main_process_first() -> Iterator[None]:
-    """Of several processes (`accelerate launch`), let the first do the block before the others do."""
-    from accelerate import PartialState
-
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        yield
-        return
-    with PartialState(cpu=not has_gpu()).main_process_first():
-        yield
-
-
 # ---------------------------------------------------------------- training
 
 
@@ -276,10 +166,10 @@ def run(trainer: Any, job: Job) -> TrainFacts:
     if trainer.is_world_process_zero():
         for line in lines(table, n_parameters(trainer.model)):
             job.progress.note(f"{job.out.name}: {line}")
-    memory = _Peak()
+    memory = PeakOfTraining()
     watch.begin(order, checkpoint)
     session_began, tokens_before = time.perf_counter(), 0
-    with _deterministic(), _quiet():
+    with deterministic(), quiet():
         try:
             if checkpoint is not None and checkpoint.is_finished:
                 _take_over(trainer, checkpoint)
@@ -327,7 +217,7 @@ def _facts(
     seconds: float,
     session_s: float,
     tokens_before: int,
-    memory: _Peak,
+    memory: PeakOfTraining,
     checkpoint: Checkpoint | None,
 ) -> TrainFacts:
     state = trainer.state
@@ -351,44 +241,3 @@ def _facts(
         device=torch.cuda.get_device_name() if has_gpu() else "cpu",
         resumed_at=checkpoint.steps if checkpoint else None,
     )
-
-
-# ---------------------------------------------------------------- the machine
-
-
-class _Peak:
-    """The most memory from here on: the GPU's where there is one."""
-
-    def __init__(self) -> None:
-        self._process = PeakMemory()
-        if has_gpu():
-            torch.cuda.reset_peak_memory_stats()
-
-    def read_bytes(self) -> int | None:
-        """The highest so far."""
-        return int(torch.cuda.max_memory_allocated()) if has_gpu() else self._process.read_bytes()
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """On a processor, an error from any operation that is not repeatable; a GPU has too many of them."""
-    strict = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(not has_gpu())
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(strict)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and only errors of transformers' own: what it warns of is told by ours, or is meant."""
-    before, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

@@ -19,6 +19,7 @@ from trl import SFTConfig, SFTTrainer
 from bench.errors import ConfigError, ModelFileError
 from bench.training import hf_trainer, unsloth_base
 from bench.training.conversation import Conversations
+from bench.training.machine import has_gpu
 from bench.training.methods import Job
 from bench.training.model_folder import load_causal, load_tokenizer, safe_for_training
 from bench.training.sft_data import sequences
@@ -125,7 +126,7 @@ def _attention(job: Job) -> str:
     if not job.trainer.packing:
         return "sdpa"
     is_half = job.trainer.precision in {"bf16", "fp16"}
-    if hf_trainer.has_gpu() and is_half and importlib.util.find_spec("flash_attn") is not None:
+    if has_gpu() and is_half and importlib.util.find_spec("flash_attn") is not None:
         return "flash_attention_2"
     raise ConfigError(
         "trainer.packing: true: without flash attention (a GPU, the package flash_attn, precision bf16 or "

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from transformers import TrainerState
 
 from bench.errors import ConfigError, MissingExtraError, UsageError
-from bench.training import checkpoints, hf_trainer
+from bench.training import checkpoints, hf_trainer, trainer_arguments
 from bench.training.methods import load
 from bench.training.order import EpochOrder
 from bench.training.tuning_recipe import TrainerOptions
@@ -49,18 +49,18 @@ def base(tmp_path_factory):
 def test_what_needs_a_gpu_is_refused_without_one(options, said, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=said):
-        hf_trainer.refuse(TrainerOptions(**options))
+        trainer_arguments.refuse(TrainerOptions(**options))
 
 
 def test_a_reporter_that_is_not_installed_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="trackio is not installed; pip install trackio"):
-        hf_trainer.refuse(TrainerOptions(report_to=("trackio",)))
+        trainer_arguments.refuse(TrainerOptions(report_to=("trackio",)))
 
 
 def test_curves_stand_beside_the_model_and_not_with_the_checkpoints(tmp_path, base, monkeypatch):
     monkeypatch.setattr(hf_trainer, "TensorBoardCallback", SimpleNamespace)
-    monkeypatch.setattr(hf_trainer, "refuse", lambda options: None)
+    monkeypatch.setattr(trainer_arguments, "refuse", lambda options: None)
     job = tuning.job(tmp_path, "full", base, trainer={"report_to": ("tensorboard", "trackio")})
     assert hf_trainer.arguments(job)["report_to"] == ["trackio"]
     assert hf_trainer.callbacks(job)[1].logging_dir == str(tmp_path / "out" / "curves")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from bench import backends
 from bench.errors import ConfigError
-from bench.training import adapters, hf_trainer, sft
+from bench.training import adapters, sft, trainer_arguments
 from bench.training.lora_options import LoraOptions
 from bench.training.methods import load
 from bench.training.model_folder import load_causal, load_tokenizer
@@ -78,7 +78,6 @@ def test_full_training_learns_what_it_is_shown_and_stops_where_it_should(tmp_pat
         assert found.stop_reason == "stop"
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
 def test_a_base_without_a_generation_config_leaves_one_with_what_its_config_says(tmp_path):
     bare = tuning.base(tmp_path / "bare", hidden=16)
     (bare / "generation_config.json").unlink()
@@ -87,6 +86,7 @@ def test_a_base_without_a_generation_config_leaves_one_with_what_its_config_says
     assert found["eos_token_id"] == json.loads((bare / "config.json").read_text())["eos_token_id"]
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
 def test_a_prompt_that_was_learned_changes_the_answer_as_it_does_in_peft(tmp_path, base):
     from bench.backends.hf.tokens import Tokens
     from tests.backends.asking import prompt
@@ -210,7 +210,7 @@ def test_unsloth_is_asked_for_the_same_base_and_adapter(tmp_path, base, kind, mo
             return adapters.adapted(model, config)
 
     monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace(FastLanguageModel=FastLanguageModel))
-    monkeypatch.setattr(hf_trainer, "refuse", lambda options: None)
+    monkeypatch.setattr(trainer_arguments, "refuse", lambda options: None)
     trainer = {"unsloth": True, "epochs": 1, "gradient_checkpointing": True}
     made = load(kind).train(tuning.job(tmp_path, kind, base, r=4, alpha=7, trainer=trainer))
     assert asked["model_name"] == str(base)
