@@ -30,6 +30,21 @@ REJECTED = "rejected"
 FACTS = "export.json"
 ENTRIES = "models.yaml"
 PAGE = "README.md"
+_MARK = "bench models export"
+_FORM_KEYS = frozenset(
+    (
+        "form",
+        "quant",
+        "kind",
+        "file",
+        "bytes",
+        "digest",
+        "published",
+        "bits_per_weight",
+        "n_parameters",
+        "check",
+    )
+)
 _OF_THE_SOURCE = frozenset({"revision", "adapter_revision", "merge_adapter", "ignore_own_code", "device",
                             "n_threads"})  # fmt: skip
 """Options of an arm that say where it came from or what it ran on, not what it is."""
@@ -134,20 +149,35 @@ def write_entries(out: Path, found: dict[str, Any]) -> str:
 
 
 def read_facts(out: Path) -> dict[str, Any]:
-    """`export.json`; empty where there is none. StorageError where it cannot be read."""
+    """`export.json`; empty where there is none, or one of somebody else. StorageError where it is damaged."""
     path = out / FACTS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(f"{path}: cannot be read; remove it and export again") from error
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict) or found.get("made_by") != _MARK:
+        return {}
+    forms = found.get("forms")
+    is_whole = all(isinstance(found.get(key), dict) for key in ("forms", "card", "source"))
+    if not is_whole or not isinstance(forms, dict) or not all(map(_is_form, forms.values())):
+        raise StorageError(f"{path}: is not what an export wrote; remove it and export again")
+    return found
+
+
+def _is_form(one: Any) -> bool:
+    """Whether it has what every reader of a form looks at."""
+    if not isinstance(one, dict) or not one.keys() >= _FORM_KEYS or not isinstance(one["check"], dict):
+        return False
+    names = [one[key] for key in ("form", "quant", "kind", "file")]
+    return all(isinstance(name, str) for name in names) and Path(one["file"]).name == one["file"]
 
 
 def write_facts(out: Path, found: dict[str, Any]) -> None:
     """`export.json`, whole."""
-    write_whole(out / FACTS, json.dumps(found, indent=1, ensure_ascii=False).encode("utf-8") + b"\n")
+    content = json.dumps({"made_by": _MARK, **found}, indent=1, ensure_ascii=False)
+    write_whole(out / FACTS, content.encode("utf-8") + b"\n")
 
 
 def config_text(

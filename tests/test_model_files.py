@@ -14,7 +14,7 @@ pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 from bench import backends, store
 from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
-from bench.errors import ModelFileError, UsageError
+from bench.errors import ModelFileError, StorageError, UsageError
 from bench.export_model import export
 from bench.model_list import chosen_file, rows
 from bench.model_remove import plan, remove
@@ -200,3 +200,19 @@ def test_what_was_removed_leaves_its_exports_card_and_entry(small):
     export(str(small), parse("q8_0"), MODELS / "out")
     spec = llama_spec(MODELS / "out/gguf/small-base-q8_0.gguf", "q8_0")
     backends.get("llama_cpp").check(spec, sampling())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", '{"made_by": "bench models export"}', '{"made_by": "bench models export", "forms": {"x": 1}}'],
+)
+def test_a_damaged_record_of_an_export_is_one_line(gguf, content):
+    (MODELS / "export.json").write_text(content)
+    with pytest.raises(StorageError, match=r"export\.json"):
+        show(gguf)
+
+
+def test_a_record_of_another_program_is_none_of_ours(gguf):
+    (MODELS / "export.json").write_text('{"forms": [1, 2]}')
+    assert show(gguf).parity is None
+    assert len(rows(MODELS, RUNS)) == 1
