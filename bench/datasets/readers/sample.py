@@ -29,7 +29,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TRIES_A_ROW = 200
-_HELD_OUT_OF = 3
+_HELD_OUT_OF = 6
 
 
 class Options(FileOptions):
@@ -40,7 +40,7 @@ class Options(FileOptions):
     seed: int = Field(0, ge=0, lt=2**31)
     """Another seed gives other rows."""
     templates: Literal["all", "learnt", "held_out"] = "all"
-    """`held_out`: every third template of each label; `learnt`: the others."""
+    """`held_out`: every sixth template of each label; `learnt`: the others."""
 
 
 class Sample(NamedTuple):
