@@ -14,7 +14,7 @@ from bench.cli import models_export, models_files
 from bench.errors import EXIT_ARMS_DIFFER, EXIT_ARMS_QUANTIZED, UsageError
 
 if TYPE_CHECKING:
-    from bench.model_list import Row
+    from bench.model_files.listing import Row
     from bench.parity import ArmParity
 
 HOW_TO_GET_SOME = "`bench train --preset tiny` makes the embedded ones in models/tiny"
@@ -60,7 +60,7 @@ def command(
     ] = False,
 ) -> None:
     """List GGUF files and transformers folders and what they take; a damaged one is a row with its error."""
-    from bench.model_list import rows
+    from bench.model_files.listing import rows
 
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; name another one, or {HOW_TO_GET_SOME}")
@@ -90,7 +90,7 @@ def create(
 ) -> None:
     """Make a model in Ollama of a GGUF, and check that its prompts are the file's own."""
     from bench.backends.ollama import making
-    from bench.model_list import chosen_file
+    from bench.model_files.listing import chosen_file
 
     if not gguf.exists():
         raise UsageError(f"{gguf}: no such file; name a GGUF, or {HOW_TO_GET_SOME}")

@@ -44,7 +44,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="What was made as JSON on stdout.")] = False,
 ) -> None:
     """Write a model in other forms, each proven to be the same model; what is not is set aside (exit 5)."""
-    from bench.export_model import export as export_model
+    from bench.model_files.export import export as export_model
     from bench.training.export.forms import parse
 
     exported = export_model(
@@ -97,8 +97,8 @@ def quantize(
     as_json: Annotated[bool, typer.Option("--json", help="What was made as JSON on stdout.")] = False,
 ) -> None:
     """Make other quants of a GGUF file, where asked with an importance matrix of a run's articles."""
-    from bench.quantize_model import matrix_sentence
-    from bench.quantize_model import quantize as quantize_file
+    from bench.model_files.quantize import matrix_sentence
+    from bench.model_files.quantize import quantize as quantize_file
 
     names = [name.strip() for name in to.split(",") if name.strip()]
     if not names:
@@ -136,7 +136,7 @@ def config(
     context_tokens: Annotated[int, typer.Option(min=16, help="Prompt and answer together.")] = 8192,
 ) -> None:
     """Print a config.yaml whose arms are everything that these exports published."""
-    from bench.export_folder import config_text
+    from bench.model_files.export_folder import config_text
 
     typer.echo(config_text(outs, task, articles, iterations, max_tokens, context_tokens), nl=False)
 

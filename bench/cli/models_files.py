@@ -20,7 +20,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what a model's files say, its tensors' types, how it compared with its source, and its card."""
-    from bench.model_show import show as show_model
+    from bench.model_files.show import show as show_model
     from bench.safe_text import inert
 
     shown = show_model(path)
@@ -43,7 +43,7 @@ def rm(
     force: Annotated[bool, typer.Option("--force", help="Also what a run in sentiments/ refers to.")] = False,
 ) -> None:
     """Remove models; what a run still refers to stays unless --force."""
-    from bench.model_remove import plan, remove
+    from bench.model_files.remove import plan, remove
     from bench.safe_text import inert
 
     removals = [plan(path, root, RUNS) for path in paths]
@@ -68,7 +68,7 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Write a model's folder to the hub as one commit; the token comes from HF_TOKEN."""
-    from bench.push_model import push as push_model
+    from bench.model_files.push import push as push_model
 
     pushed = push_model(
         folder, repo, public=public, dry_run=dry_run, told=lambda step: typer.echo(step, err=True)

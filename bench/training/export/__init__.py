@@ -7,5 +7,5 @@
 
 In: a model that was loaded, and with its adapter merged, in fp32. Out: folders and files in a folder of
 work, and what a comparison with the model found. It decides nothing about what is published:
-`bench.export_model` does.
+`bench.model_files.export` does.
 """

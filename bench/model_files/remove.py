@@ -10,8 +10,9 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import export_folder, store
+from bench import store
 from bench.errors import BenchError, UsageError, disk_errors
+from bench.model_files import export_folder
 
 
 class Removal(NamedTuple):
@@ -76,7 +77,7 @@ def remove(removal: Removal, *, force: bool = False) -> None:
 
 def _forget(path: Path) -> None:
     """Take it out of the card and the entries of the export it belonged to."""
-    from bench import export_card
+    from bench.model_files import export_card
 
     for out in (path.parent, path.parent.parent):
         if not (out / export_folder.FACTS).is_file():

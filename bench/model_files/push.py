@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from bench import export_folder
 from bench.datasets._hub import endpoint, hub_errors, token
 from bench.errors import (
     BackendError,
@@ -29,7 +28,8 @@ from bench.errors import (
     StorageError,
     UsageError,
 )
-from bench.export_folder import PAGE, REJECTED
+from bench.model_files import export_folder
+from bench.model_files.export_folder import PAGE, REJECTED
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _KINDS = frozenset({".safetensors", ".gguf", ".json", ".jinja", ".model", ".txt", ".md", ".yaml"})

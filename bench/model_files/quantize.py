@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import export_card, export_folder, importance_source
 from bench.backends.llama_cpp import gguf_check
 from bench.backends.llama_cpp.gguf_check import GgufSummary
 from bench.errors import ModelFileError, StorageError, UsageError, disk_errors
-from bench.importance_source import Texts
+from bench.model_files import export_card, export_folder, importance_source
+from bench.model_files.importance_source import Texts
 from bench.store import write_whole
 
 if TYPE_CHECKING:

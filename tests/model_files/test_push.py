@@ -12,8 +12,8 @@ pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 
 from bench.cli.app import app
 from bench.errors import BackendError, BenchError, ConfigError, ModelFileError, StorageError, UsageError
-from bench.export_model import export
-from bench.push_model import push
+from bench.model_files.export import export
+from bench.model_files.push import push
 from bench.training.export.forms import parse
 from tests.exporting import make_model
 from tests.hub import COMMIT, FakeHub

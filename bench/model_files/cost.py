@@ -3,7 +3,7 @@
 In: a path, a backend and a quant, as arguments. Out: one JSON object on stdout. It runs as a process of its
 own, because memory that another model took would be counted.
 
-    python -m bench.model_cost models/tiny/base-q8_0.gguf llama_cpp q8_0
+    python -m bench.model_files.cost models/tiny/base-q8_0.gguf llama_cpp q8_0
 """
 
 from __future__ import annotations

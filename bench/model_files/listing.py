@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import export_folder, store
+from bench import store
 from bench.backends.hf import model_folder
 from bench.backends.llama_cpp.catalogue import ModelFile, list_models
 from bench.errors import BenchError, ModelFileError, UsageError
+from bench.model_files import export_folder
 
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _MEASURE_S = 600
@@ -138,7 +139,7 @@ def _with_cost(
 
 def measured(path: Path, backend: str, quant: str) -> Cost | None:
     """Load a model alone in a process and let it answer; None where it cannot."""
-    command = [sys.executable, "-P", "-m", "bench.model_cost", str(path), backend, quant]
+    command = [sys.executable, "-P", "-m", "bench.model_files.cost", str(path), backend, quant]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_MEASURE_S, check=False)
         found = json.loads(done.stdout)

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from bench import export_card, export_folder, export_source
 from bench.errors import (
     MissingExtraError,
     ModelFileError,
@@ -34,14 +33,15 @@ from bench.errors import (
     UsageError,
     disk_errors,
 )
-from bench.export_folder import GGUF, PAGE, REJECTED, Made, place
-from bench.export_source import Source
+from bench.model_files import export_card, export_folder, export_source
+from bench.model_files.export_folder import GGUF, PAGE, REJECTED, Made, place
+from bench.model_files.export_source import Source
 from bench.openmp import spin_briefly
 from bench.store import write_whole
 from bench.training.export.forms import Form
 
 if TYPE_CHECKING:
-    from bench.export_check import Reference
+    from bench.model_files.export_check import Reference
     from bench.training.export.check import ExportCheck
 
 _WORK = ".export"
@@ -123,8 +123,8 @@ class _Export:
         return [self._made(known, form) for form in _in_order(self.forms)]
 
     def _load(self) -> Reference:
-        from bench import export_check
         from bench.backends.hf import loading
+        from bench.model_files import export_check
 
         head = "classification" if self.source.is_classifier else "causal_lm"
         adapter = self.source.adapter
@@ -142,7 +142,7 @@ class _Export:
         return Made(form, path, n_bytes, digest, n_parameters, found)
 
     def _folder(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
-        from bench import export_check
+        from bench.model_files import export_check
 
         path = self.work / form.name
         self._save(known, path, form.quant)
@@ -156,8 +156,8 @@ class _Export:
 
     def _quantized(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
         """nf4 and int8: bitsandbytes quantizes the merged model while it is read."""
-        from bench import export_check
         from bench.backends.hf import loading, model_folder
+        from bench.model_files import export_check
         from bench.training.export import weights
 
         path = self.work / form.name
@@ -198,7 +198,7 @@ class _Export:
         own = self.work / dtype
         merged = own if own.is_dir() else self.work / "merged"
         if not merged.is_dir():
-            from bench import export_check
+            from bench.model_files import export_check
 
             self._save(known, merged, dtype)
             found = export_check.check_folder(known, merged, dtype)

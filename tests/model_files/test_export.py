@@ -16,11 +16,12 @@ pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM, LlamaForSequenceClassification
 
-from bench import backends, export_check
+from bench import backends
 from bench.cli.app import app
 from bench.config import load_config
 from bench.errors import ModelFileError, RunLockedError, StorageError, UsageError
-from bench.export_model import export
+from bench.model_files import export_check
+from bench.model_files.export import export
 from bench.training.export.forms import parse
 from bench.training.gguf import layout
 from tests.backends.asking import hf_spec, sampling

@@ -14,8 +14,8 @@ pytest.importorskip("torch", reason="the train extra is not installed")
 from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
 from bench.errors import BenchError, ConfigError, ModelFileError, NoArticlesError, StorageError, UsageError
-from bench.export_model import export
-from bench.quantize_model import quantize
+from bench.model_files.export import export
+from bench.model_files.quantize import quantize
 from bench.training.export.forms import parse
 from bench.training.file_types import FILE_TYPES, block_elements, main_type
 from tests.exporting import WIDE, make_model

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import export_folder
 from bench.backends.hf import model_folder
 from bench.backends.llama_cpp import gguf_check
 from bench.errors import UsageError
+from bench.model_files import export_folder
 
 _MOST_CHARS = 100_000
 

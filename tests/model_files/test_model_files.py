@@ -15,10 +15,10 @@ from bench import backends, store
 from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
 from bench.errors import ModelFileError, StorageError, UsageError
-from bench.export_model import export
-from bench.model_list import chosen_file, rows
-from bench.model_remove import plan, remove
-from bench.model_show import show
+from bench.model_files.export import export
+from bench.model_files.listing import chosen_file, rows
+from bench.model_files.remove import plan, remove
+from bench.model_files.show import show
 from bench.records import ArmRecord, LoadedModel, Manifest
 from bench.training.export.forms import parse
 from tests.backends.asking import llama_spec, sampling

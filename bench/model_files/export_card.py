@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from bench import export_folder, provenance
+from bench import provenance
 from bench.errors import UsageError
-from bench.export_folder import GGUF
-from bench.export_source import HUB_NAME, Source
+from bench.model_files import export_folder
+from bench.model_files.export_folder import GGUF
+from bench.model_files.export_source import HUB_NAME, Source
 from bench.records import ModelSpec
 from bench.training.export import card
 from bench.training.export.card import CardFacts, FormFacts
