@@ -1,7 +1,7 @@
 """A run as other tools see it: items, each with its prompt and every answer of one arm.
 
 In: a run. Out: one `Asked` per arm and article, with every answer marked right or wrong where the article has
-a label. It writes nothing: `bench.inspect_log` and `bench.lm_eval_log` do, and `bench.seed_export` has a
+a label. It writes nothing: `bench.inspect_log` and `bench.lm_eval_log` do, and `bench.seed.export` has a
 layout of its own.
 """
 

@@ -39,7 +39,7 @@ from bench.reading import (
 )
 from bench.records import Fidelity, GateResult, Manifest
 from bench.reports import ReportInput
-from bench.seed_comparisons import stored_comparisons
+from bench.seed.comparisons import stored_comparisons
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,13 +33,10 @@ JOINERS |= {
     "latency",
     "fidelity",
     "reading",
-    "seed_names",
-    "seed_layout",
-    "seed_export",
     "plan",
     "parity",
 }
-JOINERS |= {"seed_reading", "seed_comparisons", "items", "task_view", "data", "labelling"}
+JOINERS |= {"seed", "items", "task_view", "data", "labelling"}
 JOINERS |= {"exported", "inspect_log", "lm_eval_log"}
 JOINERS |= {"tune", "tune_data", "tune_base", "tune_files"}
 JOINERS |= {"model_files"}

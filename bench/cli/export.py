@@ -40,6 +40,6 @@ def _writer(layout: str) -> Callable[[Path, Path], list[Path]]:
         from bench.lm_eval_log import export_lm_eval
 
         return export_lm_eval
-    from bench.seed_export import export_seed
+    from bench.seed.export import export_seed
 
     return export_seed

@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Make a run from results that are already there."""
     from bench.identity import slug
-    from bench.seed_layout import LAYOUTS, import_seed
-    from bench.seed_names import map_text
+    from bench.seed.layout import LAYOUTS, import_seed
+    from bench.seed.names import map_text
 
     if layout not in LAYOUTS:
         raise UsageError(f"--layout {layout}: unknown; choose from {', '.join(LAYOUTS)}")

@@ -14,8 +14,8 @@ import yaml
 from bench import store
 from bench.reading import answer_schema, read_samples
 from bench.report import make_report
-from bench.seed_export import export_seed
-from bench.seed_layout import import_seed
+from bench.seed.export import export_seed
+from bench.seed.layout import import_seed
 from tests.analysis import test_reference as checks
 from tests.analysis.builders import reference
 

@@ -21,8 +21,8 @@ from bench import store
 from bench.errors import UsageError, disk_errors
 from bench.identity import content_id, slug
 from bench.records import AnswerSchema, ArmRecord, Article, Outcome
-from bench.seed_comparisons import stored_comparisons
-from bench.seed_names import MAP_FILE, SeedArm, map_text
+from bench.seed.comparisons import stored_comparisons
+from bench.seed.names import MAP_FILE, SeedArm, map_text
 
 NO_TICKER = "ARTICLES"
 """Stands for the ticker of articles that have none."""

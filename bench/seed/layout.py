@@ -34,9 +34,9 @@ from bench.records import (
     Sample,
     Verdict,
 )
-from bench.seed_comparisons import COMPARISONS_FILE, comparisons_text, configured_comparisons
-from bench.seed_names import MAP_FILE, SeedArm, map_text, name_arms, read_map
-from bench.seed_reading import TASK, Entry, SeedFile, beside, model_folders, models_root, read_files
+from bench.seed.comparisons import COMPARISONS_FILE, comparisons_text, configured_comparisons
+from bench.seed.names import MAP_FILE, SeedArm, map_text, name_arms, read_map
+from bench.seed.reading import TASK, Entry, SeedFile, beside, model_folders, models_root, read_files
 
 LAYOUTS = ("seed",)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from bench.errors import ConfigError
-from bench.seed_names import SeedArm, read_yaml
+from bench.seed.names import SeedArm, read_yaml
 
 COMPARISONS_FILE = "comparisons.yaml"
 

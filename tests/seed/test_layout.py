@@ -14,10 +14,10 @@ from bench.cli.app import app
 from bench.errors import BenchError, ConfigError, UsageError
 from bench.records import Outcome
 from bench.report import make_report
-from bench.seed_comparisons import stored_comparisons
-from bench.seed_export import export_seed
-from bench.seed_layout import Imported, import_seed
-from bench.seed_names import assumed, canonical_quant, name_arms, read_map
+from bench.seed.comparisons import stored_comparisons
+from bench.seed.export import export_seed
+from bench.seed.layout import Imported, import_seed
+from bench.seed.names import assumed, canonical_quant, name_arms, read_map
 
 VALID = {"reasoning": "It rose.", "sentiment": 0.4, "confidence": 0.8, "valid": True}
 RUNS = Path("sentiments")
