@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup          ## train two small models, sweep 8 arms, report
 	$(BIN)/bench demo
 
-recipes: setup       ## the small form of every training recipe, with its evaluation table; about 40 minutes
+recipes: setup       ## the small form of every training recipe, with its evaluation table; about 26 minutes
 	$(BIN)/python -m benchmarks.recipes
 
 test: setup lint typecheck unit  ## everything that must be green

@@ -67,7 +67,9 @@ def text_tokens(tokenizer: Any, text: str) -> tuple[tuple[int, ...], int]:
     are text, and a lone surrogate is shown as what it is.
     """
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    tokens = tuple(tokenizer(clean, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    # verbose warns of texts that are longer than the model reads, which are read in windows
+    found = tokenizer(clean, add_special_tokens=False, split_special_tokens=True, verbose=False)
+    tokens = tuple(found["input_ids"])
     start = tokenizer.bos_token_id
     start = tokenizer.eos_token_id if start is None else start
     n_bytes = len(clean.encode("utf-8"))
