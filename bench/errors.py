@@ -140,6 +140,11 @@ def disk_errors(where: object) -> Iterator[None]:
         raise storage_error(error, where) from error
 
 
+def one_line(error: object) -> str:
+    """A foreign error's text in one line of at most 300 characters; its class where it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 class classless_errors:  # noqa: N801 - used like a function, as contextlib's own are
     """Map an error whose class is Exception itself to a ModelFileError that begins with `what`.
 
@@ -156,4 +161,4 @@ class classless_errors:  # noqa: N801 - used like a function, as contextlib's ow
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is Exception:
-            raise ModelFileError(f"{self._what}: {' '.join(str(error).split())[:300]}") from error
+            raise ModelFileError(f"{self._what}: {one_line(error)}") from error

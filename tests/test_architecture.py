@@ -23,7 +23,7 @@ SERVICES = {
     "validation",
     "yaml_file",
 }
-SHARED = {"classifiers"}
+SHARED = {"classifiers", "hf_folder"}
 """What two rooms have to agree on: below the rooms, and as heavy as they are."""
 ROOMS = {"articles", "tasks", "backends", "analysis", "reports", "training", "datasets"}
 JOINERS = {"sweep", "report", "doctor", "train", "demo", "conditions", "guard", "estimate"}
@@ -120,7 +120,7 @@ def test_a_module_imports_only_what_its_level_may(path):
 def test_engines_appear_only_in_backends_and_training(path):
     engines = {name.split(".")[0] for name in imports(path)} & ENGINES
     is_backend = part(path) == "backends" and path != PACKAGE / "backends" / "__init__.py"
-    is_shared = part(path) == "classifiers" and path.name != "__init__.py"
+    is_shared = part(path) in SHARED and path.name != "__init__.py"
     assert not engines or is_backend or is_shared or part(path) == "training"
 
 

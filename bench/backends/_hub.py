@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.errors import BackendError, ConfigError, MissingExtraError, ModelFileError
+from bench.errors import BackendError, ConfigError, MissingExtraError, ModelFileError, one_line
 
 PREFIX = "hf://"
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -75,5 +75,5 @@ def hub_errors(shown: str) -> Iterator[None]:
         errors.FileMetadataError,
         OSError,
     ) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         raise BackendError(f"{shown}: the hub did not give it ({reason}); try again later") from error

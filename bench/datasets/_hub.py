@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.errors import BackendError, ConfigError
+from bench.errors import BackendError, ConfigError, one_line
 
 
 def endpoint() -> str | None:
@@ -46,7 +46,7 @@ def hub_errors(shown: str) -> Iterator[None]:
         OSError,
         ValueError,  # a reply that is not the hub's
     ) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)
         secret = token()
         reason = reason.replace(secret, "***") if secret else reason
         raise BackendError(f"{shown}: the hub did not take or give it ({reason}); try again later") from error

@@ -15,7 +15,7 @@ import peft
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, one_line
 from bench.training import unsloth_base
 from bench.training.chat_base import untrained_tokens
 from bench.training.lora_options import LoraOptions
@@ -56,7 +56,7 @@ def adapted(model: Any, config: Any) -> Any:
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
             return peft.get_peft_model(model, config)
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)
         raise ConfigError(
             f"method: peft cannot put {config.peft_type.value} on this base: {reason}"
         ) from error

@@ -21,9 +21,10 @@ from transformers import AddedToken
 
 from bench.chat_template import PROBE, ChatTemplate, TemplateError
 from bench.errors import ConfigError
+from bench.hf_folder.loading import without_bars
 from bench.training.conversation import Conversations
 from bench.training.files import write_whole
-from bench.training.model_folder import load_causal, load_tokenizer, without_bars
+from bench.training.model_folder import load_causal, load_tokenizer
 
 _SHIPPED = Path(__file__).parent / "chat_templates"
 _RECORD = "chat_tokens.json"

@@ -18,10 +18,10 @@ from torch import nn
 
 from bench.classifiers import HEAD_NAMES
 from bench.errors import ConfigError, ModelFileError, disk_errors
+from bench.hf_folder.loading import quiet
 from bench.training import classification, hf_trainer
 from bench.training.classification import Outputs, Rows
 from bench.training.classifier_options import ClassifierOptions
-from bench.training.head_base import quiet
 from bench.training.methods import Job, TaskModel, Trained
 from bench.training.temperature import validated
 

@@ -26,8 +26,8 @@ Logits = npt.NDArray[np.float32]
 class Engine:
     """One opened file; usable inside `open_engine`."""
 
-    def __init__(self, model: Any, context: Any) -> None:
-        self._model, self._context = model, context
+    def __init__(self, model: Any, context: Any, path: Path) -> None:
+        self._model, self._context, self._path = model, context, path
         self._vocab = llama_cpp.llama_model_get_vocab(model)
         self.n_tokens: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         """Size of the vocabulary."""
@@ -44,18 +44,7 @@ class Engine:
 
     def logits(self, ids: Sequence[int]) -> Logits:
         """(tokens, vocabulary) logits of every place."""
-        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
-        batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
-        try:
-            batch.n_tokens = len(ids)
-            for i, token in enumerate(ids):
-                batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
-                batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
-            code = llama_cpp.llama_decode(self._context, batch)
-        finally:
-            llama_cpp.llama_batch_free(batch)
-        if code != 0:
-            raise ModelFileError(f"llama.cpp could not run the model (code {code})")
+        decode(self._context, ids, self._path)
         values = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(values, (len(ids), self.n_tokens)).copy()
 
@@ -109,7 +98,26 @@ def open_engine(path: Path, n_tokens: int) -> Iterator[Engine]:
         llama_cpp.llama_model_free(model)
         raise ModelFileError(f"{path}: llama.cpp cannot make a context of {n_tokens} tokens")
     try:
-        yield Engine(model, context)
+        yield Engine(model, context, path)
     finally:
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)
+
+
+def decode(context: Any, ids: Sequence[int], path: Path) -> None:
+    """Let the model read one text from its beginning.
+
+    Logits are asked for at every place: the last block computes no more places than those.
+    """
+    llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
+    batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
+    try:
+        batch.n_tokens = len(ids)
+        for i, token in enumerate(ids):
+            batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
+        code = llama_cpp.llama_decode(context, batch)
+    finally:
+        llama_cpp.llama_batch_free(batch)
+    if code != 0:
+        raise ModelFileError(f"{path}: llama.cpp could not run the model (code {code})")

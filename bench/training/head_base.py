@@ -8,28 +8,24 @@ weights that a file lacks with random numbers and only warns; here that is a ref
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
-from transformers.utils import logging as transformers_logging
 
 from bench.classifiers import HEAD_NAMES
-from bench.errors import ModelFileError
+from bench.errors import ModelFileError, one_line
+from bench.hf_folder.loading import LOAD_ERRORS
 from bench.training import model_folder
 
 _DROPOUTS = (
     "dropout", "attention_dropout", "activation_dropout", "seq_classif_dropout", "classifier_dropout",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop", "attn_pdrop",
 )  # fmt: skip
-_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)
 _LOCAL = {"trust_remote_code": False, "local_files_only": True}
 _PEFT_PREFIX = "base_model.model."
 
@@ -96,9 +92,9 @@ def load(base: Base, *, int8: bool = False) -> Loaded:
         )
     except torch.OutOfMemoryError:
         raise
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         raise ModelFileError(
-            f"{shown}: no classifier can be made of it: {_one_line(error)}; name a folder that "
+            f"{shown}: no classifier can be made of it: {one_line(error)}; name a folder that "
             "save_pretrained wrote, of an architecture that transformers classifies with"
         ) from error
     new = {
@@ -150,23 +146,3 @@ def split_adapter(trained: Any, base: Base) -> tuple[Any, Callable[[Path, Path],
         save_file(lora, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
 
     return whole, save
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings of the libraries over a new head: what matters in them is checked and refused."""
-    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

@@ -22,8 +22,9 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.integrations import TensorBoardCallback
 
 from bench.errors import UsageError
+from bench.hf_folder.loading import only_errors
 from bench.training.checkpoints import Checkpoint, mark_whole, newest_whole
-from bench.training.machine import PeakOfTraining, deterministic, has_gpu, quiet, wait_for_everyone
+from bench.training.machine import PeakOfTraining, deterministic, has_gpu, wait_for_everyone
 from bench.training.methods import Job
 from bench.training.order import EpochOrder
 from bench.training.parameters import ParameterRow, lines, n_parameters, parameter_table
@@ -169,7 +170,7 @@ def run(trainer: Any, job: Job) -> TrainFacts:
     memory = PeakOfTraining()
     watch.begin(order, checkpoint)
     session_began, tokens_before = time.perf_counter(), 0
-    with deterministic(), quiet():
+    with deterministic(), only_errors():
         try:
             if checkpoint is not None and checkpoint.is_finished:
                 _take_over(trainer, checkpoint)

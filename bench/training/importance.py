@@ -21,6 +21,7 @@ import numpy.typing as npt
 from llama_cpp import _ggml
 
 from bench.errors import ModelFileError
+from bench.training.engine import decode
 from bench.training.quantize import Importance, silence_engine
 
 Sums = npt.NDArray[np.float64]
@@ -136,7 +137,7 @@ def measure(
     collector = _Collector(wanted)
     with _context(path, max(map(len, texts)), n_threads, collector) as context:
         for done, ids in enumerate(texts):
-            _read(context, ids, path)
+            decode(context, ids, path)
             told(done + 1)
     if collector.fault or not collector.sums:
         raise ModelFileError(
@@ -176,25 +177,6 @@ def _context(path: Path, n_tokens: int, n_threads: int, collector: _Collector) -
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)
         del callback  # kept until here: the engine has only its address
-
-
-def _read(context: Any, ids: Sequence[int], path: Path) -> None:
-    """Let the model read one text from its beginning.
-
-    Logits are asked for at every place: the last block computes no more places than those.
-    """
-    llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
-    batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
-    try:
-        batch.n_tokens = len(ids)
-        for i, token in enumerate(ids):
-            batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
-            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
-        code = llama_cpp.llama_decode(context, batch)
-    finally:
-        llama_cpp.llama_batch_free(batch)
-    if code != 0:
-        raise ModelFileError(f"{path}: llama.cpp could not run the model (code {code})")
 
 
 # ---------------------------------------------------------------- as a file

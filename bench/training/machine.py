@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from transformers.utils import logging as transformers_logging
 
 from bench.memory import PeakMemory
 
@@ -61,17 +60,3 @@ def deterministic() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(strict)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No bars and only errors of transformers' own: what it warns of is told by ours, or is meant."""
-    before, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

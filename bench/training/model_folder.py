@@ -16,15 +16,9 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
-from bench.errors import ModelFileError, UsageError, classless_errors
-
-_LOAD_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
-)  # fmt: skip
-"""What transformers and safetensors raise over files that do not fit together."""
+from bench.errors import ModelFileError, UsageError, classless_errors, one_line
+from bench.hf_folder.loading import LOAD_ERRORS, refuse_unfit, without_bars
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -34,8 +28,8 @@ def load_tokenizer(folder: Path) -> Any:
             return transformers.AutoTokenizer.from_pretrained(
                 str(folder), trust_remote_code=False, local_files_only=True
             )
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
 
 
 def load_causal(folder: Path, dtype: Any, quantization: Any = None, attention: str = "sdpa") -> Any:
@@ -57,28 +51,10 @@ def load_causal(folder: Path, dtype: Any, quantization: Any = None, attention: s
         raise UsageError(
             f"{folder}: too large for the GPU's memory; take qlora or a smaller model"
         ) from error
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        found = sorted(str(key) for key in info.get(problem) or ())
-        if found:
-            raise ModelFileError(
-                f"{folder}: {len(found)} weights are {problem.split('_')[0]} (e.g. {found[0]}); the files "
-                "are not whole, or of another kind of model"
-            )
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: cannot be loaded: {one_line(error)}") from error
+    refuse_unfit(folder, info)
     return model
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """No bars of transformers' own over what takes a moment."""
-    had = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if had:
-            transformers_logging.enable_progress_bar()
 
 
 @contextmanager
@@ -110,7 +86,3 @@ def safe_for_training(model: Any) -> None:
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
             module.support_avx512bf16_for_cpu = False
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

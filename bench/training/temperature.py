@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from bench.hf_folder.loading import quiet
 from bench.training.classification import Outputs, Rows
-from bench.training.head_base import quiet
 
 Numbers = np.ndarray[Any, Any]
 _TEMPERATURES = (0.2, 20.0)

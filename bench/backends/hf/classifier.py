@@ -30,7 +30,7 @@ from bench.backends import Answer, Request
 from bench.backends.hf.labels import Labels
 from bench.backends.hf.rows import without_gradients
 from bench.classifiers.reading import token_ids
-from bench.errors import BackendError, NoArticlesError
+from bench.errors import BackendError, NoArticlesError, one_line
 from bench.memory import PeakMemory
 from bench.records import AnswerSchema, Completion, LoadedModel, Prompt, Sampling
 
@@ -105,7 +105,7 @@ class ClassifierSession:
         try:
             probabilities = self._probabilities(self._open.model, ids)
         except _ENGINE_ERRORS as error:
-            return Completion(prompt_tokens=len(ids), error=" ".join(str(error).split())[:300])
+            return Completion(prompt_tokens=len(ids), error=one_line(error))
         return Completion(
             text=answer_text(self._open.labels, probabilities),
             confidence=round(max(probabilities), _DIGITS),

@@ -10,30 +10,22 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers.utils import logging as transformers_logging
 
 from bench.backends.hf import learned_prompt
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.classifiers import HEAD_NAMES, MODEL_TYPES
-from bench.errors import ModelFileError, UsageError, classless_errors
+from bench.errors import ModelFileError, UsageError, classless_errors, one_line
+from bench.hf_folder.loading import LOAD_ERRORS, quiet, refuse_unfit
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 COMPUTE = {**DTYPES, "nf4": torch.bfloat16, "int8": torch.float16}
 """What each quant computes in: LLM.int8() is defined in fp16, nf4 is used with bf16."""
-_LOAD_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
-)  # fmt: skip
-"""What transformers, peft and safetensors raise over files that do not fit together."""
 
 
 class Request(NamedTuple):
@@ -71,7 +63,7 @@ def resolve_device(wanted: str) -> torch.device:
 
 def load(files: ModelFiles, adapter: AdapterFiles | None, wanted: Request) -> LoadedFolder:
     """Model and tokenizer. ModelFileError says which file does not fit."""
-    with _quiet():
+    with quiet():
         if files.config.get("model_type") in MODEL_TYPES:
             import bench.classifiers.lstm  # noqa: F401 - makes transformers know it
         tokenizer = load_tokenizer(files)
@@ -106,8 +98,8 @@ def load_tokenizer(files: ModelFiles) -> Any:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(files.folder), trust_remote_code=False, local_files_only=True
             )
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{files.folder}: its tokenizer cannot be loaded: {_one_line(error)}") from error
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{files.folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
     if files.template is not None:
         tokenizer.chat_template = files.template
     return tokenizer
@@ -133,15 +125,9 @@ def _load_model(files: ModelFiles, wanted: Request, dtype: torch.dtype) -> Any:
         )
     except torch.OutOfMemoryError:
         raise
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{files.folder}: cannot be loaded: {_one_line(error)}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        found = sorted(str(key) for key in info.get(problem) or ())
-        if found:
-            raise ModelFileError(
-                f"{files.folder}: {len(found)} weights are {problem.split('_')[0]} (e.g. {found[0]}); the "
-                "files are not whole, or of another kind of model"
-            )
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{files.folder}: cannot be loaded: {one_line(error)}") from error
+    refuse_unfit(files.folder, info)
     return model
 
 
@@ -225,8 +211,8 @@ def _with_adapter(
         return (adapted.merge_and_unload() if merge else adapted.get_base_model()), ()
     except torch.OutOfMemoryError:
         raise
-    except _LOAD_ERRORS as error:
-        raise ModelFileError(f"{wrong}: {_one_line(error)}; name the base model it was made for") from error
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{wrong}: {one_line(error)}; name the base model it was made for") from error
 
 
 def learned_positions(model: Any) -> int | None:
@@ -238,23 +224,3 @@ def learned_positions(model: Any) -> int | None:
         if name.rpartition(".")[2] in tables and isinstance(module, torch.nn.Embedding):
             return int(min(module.num_embeddings, n or module.num_embeddings))
     return None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no warnings of the libraries: what matters in them is checked and refused."""
-    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

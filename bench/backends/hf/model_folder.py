@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 from bench.backends.llama_cpp.gguf_check import file_digest
 from bench.errors import ModelFileError
+from bench.hf_folder.files import AGAIN, INDEX, no_safetensors, read_json, weight_files
 from bench.identity import canonical_json
 
 ANY_QUANT = "any"
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
-_INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] + '\\n\\n' }}{% endfor %}"
 """For models that were never shown turns: what is said, one after the other."""
@@ -30,11 +29,9 @@ _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TEXT_FILES = (
     CONFIG, "generation_config.json", TOKENIZER_CONFIG, *_TOKENIZERS, "merges.txt", "added_tokens.json",
-    "special_tokens_map.json", *_TEMPLATES, _INDEX,
+    "special_tokens_map.json", *_TEMPLATES, INDEX,
 )  # fmt: skip
 """Everything beside the weights that decides what is loaded."""
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-_MAX_JSON_BYTES = 200 * 2**20
 _MAX_HEADER_BYTES = 100 * 2**20  # the format's own limit
 _DTYPE_BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16, "F16": 16,
@@ -49,7 +46,6 @@ _QUANTIZED: dict[str, dict[str, Any]] = {
     "int8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
 }  # fmt: skip
 """What the config of a folder says that bitsandbytes quantized as `loading` does."""
-_AGAIN = "copy or download it again"
 
 
 class ModelFiles(NamedTuple):
@@ -98,10 +94,10 @@ def inspect(folder: Path, *, allow_own_code: bool = False, quant: str | None = N
     all pass, for whoever reads no weights.
     """
     _refuse_no_folder(folder)
-    config = _json(folder / CONFIG)
-    weights = _weights(folder)
+    config = read_json(folder / CONFIG)
+    weights = weight_files(folder)
     tokenizer = folder / TOKENIZER_CONFIG
-    tokenizer_config = _json(tokenizer) if tokenizer.is_file() else {}
+    tokenizer_config = read_json(tokenizer) if tokenizer.is_file() else {}
     if not allow_own_code:
         for name, found in ((CONFIG, config), (TOKENIZER_CONFIG, tokenizer_config)):
             _refuse_own_code(folder / name, found)
@@ -139,8 +135,8 @@ def template_source(files: ModelFiles) -> str | None:
         if jinja.is_file():
             return jinja.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{jinja}: cannot be read as text; {_AGAIN}") from error
-    found = _json(in_json).get("chat_template") if in_json.is_file() else None
+        raise ModelFileError(f"{jinja}: cannot be read as text; {AGAIN}") from error
+    found = read_json(in_json).get("chat_template") if in_json.is_file() else None
     found = found or files.tokenizer_config.get("chat_template")
     if isinstance(found, list):  # several templates by name
         named = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}
@@ -151,10 +147,10 @@ def template_source(files: ModelFiles) -> str | None:
 def inspect_adapter(folder: Path) -> AdapterFiles:
     """The adapter of a folder; ModelFileError where it cannot or must not be loaded."""
     _refuse_no_folder(folder)
-    config = _json(folder / ADAPTER_CONFIG)
+    config = read_json(folder / ADAPTER_CONFIG)
     weights = folder / _ADAPTER_WEIGHTS
     if not weights.is_file():
-        raise ModelFileError(_no_safetensors(folder, "an adapter"))
+        raise ModelFileError(no_safetensors(folder, "an adapter"))
     _refuse_own_code(folder / ADAPTER_CONFIG, config)
     return AdapterFiles(folder, config, weights, tensor_shapes(weights))
 
@@ -174,17 +170,17 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with path.open("rb") as file:
             n_header = int.from_bytes(file.read(8), "little")
             if size < 10 or not 2 <= n_header <= min(_MAX_HEADER_BYTES, size - 8):
-                raise ModelFileError(f"{path}: not a whole safetensors file ({size} bytes); {_AGAIN}")
+                raise ModelFileError(f"{path}: not a whole safetensors file ({size} bytes); {AGAIN}")
             header = json.loads(file.read(n_header))
         shapes, end = _declared(header)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its safetensors header cannot be read; {_AGAIN}") from error
+        raise ModelFileError(f"{path}: its safetensors header cannot be read; {AGAIN}") from error
     if end != size - 8 - n_header:
         raise ModelFileError(
             f"{path}: {size} bytes, but its header speaks of {end + 8 + n_header}; it is damaged or broke "
-            f"off; {_AGAIN}"
+            f"off; {AGAIN}"
         )
     return shapes
 
@@ -210,33 +206,6 @@ def _declared(header: dict[str, Any]) -> tuple[dict[str, tuple[int, ...]], int]:
     return shapes, at
 
 
-def _weights(folder: Path) -> tuple[Path, ...]:
-    if (folder / _SINGLE).is_file():
-        return (folder / _SINGLE,)
-    if not (folder / _INDEX).is_file():
-        raise ModelFileError(_no_safetensors(folder, "a model"))
-    index = _json(folder / _INDEX)
-    parts = index.get("weight_map")
-    names = sorted({str(name) for name in parts.values()}) if isinstance(parts, dict) else []
-    # a name with a path in it could leave the folder
-    if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
-        raise ModelFileError(f"{folder / _INDEX}: names no .safetensors files of this folder; {_AGAIN}")
-    absent = [name for name in names if not (folder / name).is_file()]
-    if absent:
-        raise ModelFileError(f"{folder}: {absent[0]} is missing ({len(names)} parts belong to it); {_AGAIN}")
-    return tuple(folder / name for name in names)
-
-
-def _no_safetensors(folder: Path, what: str) -> str:
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    if pickles:
-        return (
-            f"{folder}: its weights are pickled ({pickles[0]}), and a pickle can run any code; convert them "
-            "to safetensors (save_pretrained does) and name that folder"
-        )
-    return f"{folder}: holds no safetensors of {what}; name a folder that save_pretrained wrote"
-
-
 def _refuse_no_folder(folder: Path) -> None:
     try:
         if folder.is_dir():
@@ -253,21 +222,3 @@ def _refuse_own_code(path: Path, config: dict[str, Any]) -> None:
             f"{path}: the model brings code of its own (auto_map), which is never run; take a model that "
             "transformers knows, or set options.ignore_own_code to use transformers' class of that name"
         )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ModelFileError(f"{path}: too large for what it should be; {_AGAIN}")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelFileError(
-            f"{path.parent}: holds no {path.name}; name a folder that save_pretrained wrote"
-        ) from error
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not JSON; {_AGAIN}") from error
-    if not isinstance(found, dict):
-        raise ModelFileError(f"{path}: not a JSON object; {_AGAIN}")
-    return found

@@ -23,6 +23,7 @@ from torch import Tensor
 from bench.backends.hf.rows import Kept, Reader, Rows
 from bench.backends.hf.sampler import Sampler
 from bench.backends.hf.tokens import GrowingText
+from bench.errors import one_line
 from bench.records import StopReason
 
 ENGINE_ERRORS = (RuntimeError, IndexError, ValueError)
@@ -278,7 +279,7 @@ class Scheduler:
         """The first time another try alone; the second time an answer that says why there is none."""
         index = work.first_index + place
         if work.is_second_try:
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            reason = one_line(error)
             self._done.append(Finished(work.name, index, len(work.prompt), [], error=reason))
         else:
             self._alone.append((Work(work.name, work.prompt, (work.seeds[place],), index, True), 0))

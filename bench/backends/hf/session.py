@@ -22,7 +22,7 @@ from bench.backends.hf.schedule import ENGINE_ERRORS, Finished, Scheduler, Speed
 from bench.backends.hf.scoring import Scored, scored
 from bench.backends.hf.tokens import GrowingText, Tokens
 from bench.chat_template import TemplateError
-from bench.errors import BackendError, ModelFileError, NoArticlesError
+from bench.errors import BackendError, ModelFileError, NoArticlesError, one_line
 from bench.memory import PeakMemory
 from bench.records import Completion, LoadedModel, Prompt, Sampling
 
@@ -64,7 +64,7 @@ class HfSession:
             rows.place(0, kept)
             rows.step([token] * self._width, [0])
         except (*ENGINE_ERRORS, AttributeError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise ModelFileError(f"the model loads but cannot decode with kept keys: {reason}") from error
 
     def generate(self, requests: Iterable[Request], *, reuse: bool = True) -> Iterator[Answer]:
@@ -167,7 +167,7 @@ class HfSession:
         try:
             yield from scored(Reader(opened.model, opened.device), tokens)
         except ENGINE_ERRORS as error:
-            raise BackendError(" ".join(str(error).split())[:300]) from error
+            raise BackendError(one_line(error)) from error
 
     def rendered(self, prompt: Prompt) -> str:
         """The conversation as the text the model reads, without the token that begins it."""

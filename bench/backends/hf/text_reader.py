@@ -15,7 +15,7 @@ from bench.backends import TextSurprise
 from bench.backends.hf.loading import learned_positions
 from bench.backends.hf.rows import Reader
 from bench.backends.hf.schedule import ENGINE_ERRORS
-from bench.errors import BackendError, UsageError
+from bench.errors import BackendError, UsageError, one_line
 
 POSITIONS_AT_ONCE = 256
 
@@ -46,7 +46,7 @@ class HfTextReader:
             try:
                 nats = surprise(reader, (*self._before, *tokens), window, stride, first)
             except ENGINE_ERRORS as error:
-                raise BackendError(" ".join(str(error).split())[:300]) from error
+                raise BackendError(one_line(error)) from error
             yield TextSurprise(nats, max(len(tokens) - 1, 0), n_bytes)
 
     def close(self) -> None:

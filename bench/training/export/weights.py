@@ -10,18 +10,16 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
 from bench.errors import StorageError, disk_errors
+from bench.hf_folder.loading import quiet
 from bench.training.files import write_whole
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -102,19 +100,3 @@ def write_texts(texts: Sequence[Path], target: Path, ends: Sequence[int]) -> Non
     if ends:
         settings["eos_token_id"] = ends[0] if len(ends) == 1 else list(ends)
         write_whole(target / GENERATION, json.dumps(settings, indent=2).encode())
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No bars and no warnings of the libraries: the check afterwards tells what matters."""
-    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

@@ -17,10 +17,11 @@ import numpy.typing as npt
 import torch
 
 from bench.errors import ModelFileError
+from bench.hf_folder.loading import quiet
 from bench.training.engine import Engine
 from bench.training.gguf.architectures import export_of
 from bench.training.gguf.finding import Finding
-from bench.training.gguf.source import Source, quiet
+from bench.training.gguf.source import Source
 from bench.training.gguf.weights import Weights, open_weights
 from bench.training.gguf.write import FP_QUANTS, Stored, stored_bytes, stored_tensors
 from bench.training.parity import LogitGap, logit_gap, reference_model

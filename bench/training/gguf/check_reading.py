@@ -9,9 +9,10 @@ import re
 import unicodedata
 from typing import Any
 
+from bench.errors import one_line
 from bench.training.engine import Engine
 from bench.training.gguf.finding import Finding
-from bench.training.gguf.source import Source, one_line
+from bench.training.gguf.source import Source
 from bench.training.gguf.tokenizers import Plain, plain_texts
 from bench.training.gguf.tokenizers.special import (
     ENDS_BY_NAME,

@@ -7,18 +7,15 @@ ModelFileError with one line. No code of a model's own is run.
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import transformers
 from huggingface_hub.errors import StrictDataclassError
-from transformers.utils import logging as transformers_logging
 
-from bench.errors import ModelFileError
+from bench.errors import ModelFileError, one_line
+from bench.hf_folder.files import read_json
+from bench.hf_folder.loading import quiet
 from bench.training.model_folder import load_tokenizer
 
 LOAD_ERRORS = (
@@ -90,23 +87,6 @@ def _refuse_absurd(config: dict[str, Any], shown: str) -> None:
             raise ModelFileError(f"{shown}: {name} is {str(n)[:20]}; no model has so many layers")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; ModelFileError for anything else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelFileError(
-            f"{path.parent}: holds no {path.name}; name a folder that save_pretrained wrote"
-        ) from error
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not JSON; copy or save it again") from error
-    if not isinstance(found, dict):
-        raise ModelFileError(f"{path}: not a JSON object; copy or save it again")
-    return found
-
-
 def _tokenizer(folder: Path) -> Any:
     tokenizer = load_tokenizer(folder)
     if not isinstance(tokenizer, transformers.PreTrainedTokenizerFast):
@@ -120,24 +100,3 @@ def _ids(value: Any) -> frozenset[int]:
     if value is None:
         return frozenset()
     return frozenset(int(v) for v in value) if isinstance(value, (list, tuple)) else frozenset({int(value)})
-
-
-def one_line(error: Exception) -> str:
-    """An error's text in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No bars and no warnings of transformers: what matters in them is checked and refused here."""
-    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

@@ -15,11 +15,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from bench.errors import ModelFileError
-from bench.training.gguf.source import read_json
+from bench.hf_folder.files import AGAIN, weight_files
 
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
-_AGAIN = "copy, download or save it again"
 
 
 class _Place(NamedTuple):
@@ -46,7 +44,7 @@ class Weights:
         try:
             tensor: torch.Tensor = place.file.get_tensor(name)
         except SafetensorError as error:
-            raise ModelFileError(f"{place.path}: {name} cannot be read; {_AGAIN}") from error
+            raise ModelFileError(f"{place.path}: {name} cannot be read; {AGAIN}") from error
         if not bool(torch.isfinite(tensor).all()):
             raise ModelFileError(
                 f"{place.path}: {name} holds NaN or infinity; the model is broken, train or copy it again"
@@ -59,14 +57,14 @@ def open_weights(folder: Path) -> Iterator[Weights]:
     """The folder's tensors. ModelFileError where a part is missing, damaged or no safetensors."""
     with ExitStack() as stack:
         places: dict[str, _Place] = {}
-        for path in _parts(folder):
+        for path in weight_files(folder):
             try:
                 file = stack.enter_context(safe_open(str(path), framework="pt"))
                 for name in file.keys():  # noqa: SIM118 - a safetensors file, no dict
                     places[name] = _place(file, path, name)
             except (SafetensorError, OSError) as error:
                 raise ModelFileError(
-                    f"{path}: not a whole safetensors file ({path.stat().st_size} bytes); {_AGAIN}"
+                    f"{path}: not a whole safetensors file ({path.stat().st_size} bytes); {AGAIN}"
                 ) from error
         yield Weights(folder, places)
 
@@ -78,21 +76,3 @@ def _place(file: Any, path: Path, name: str) -> _Place:
             f"{path}: {name} is stored as {part.get_dtype()}; export the full-precision model"
         )
     return _Place(file, path, tuple(int(n) for n in part.get_shape()))
-
-
-def _parts(folder: Path) -> tuple[Path, ...]:
-    if (folder / _SINGLE).is_file():
-        return (folder / _SINGLE,)
-    if not (folder / _INDEX).is_file():
-        raise ModelFileError(
-            f"{folder}: holds no {_SINGLE}; save the model as safetensors (save_pretrained does)"
-        )
-    parts = read_json(folder / _INDEX).get("weight_map")
-    names = sorted({str(name) for name in parts.values()}) if isinstance(parts, dict) else []
-    # a name with a path in it could leave the folder
-    if not names or any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
-        raise ModelFileError(f"{folder / _INDEX}: names no .safetensors files of this folder; {_AGAIN}")
-    absent = [name for name in names if not (folder / name).is_file()]
-    if absent:
-        raise ModelFileError(f"{folder}: {absent[0]} is missing ({len(names)} parts belong to it); {_AGAIN}")
-    return tuple(folder / name for name in names)

@@ -24,7 +24,7 @@ def train(job: Job) -> Trained:
     """Train the whole base; bf16 and fp16 compute in it over weights in fp32."""
     import torch
 
-    from bench.training.model_folder import without_bars
+    from bench.hf_folder.loading import without_bars
     from bench.training.sft import DTYPES, fit
 
     if job.base is None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from bench.errors import ModelFileError
+from bench.hf_folder.loading import quiet
 from bench.records import Text
 from bench.training.classifier_options import ClassifierOptions
 from bench.training.methods import Job, Trained
@@ -74,7 +75,7 @@ def train(job: Job) -> Trained:
     base = head_base.Base(
         job.base, tokenizer.pad_token_id, classifier.label_names(meaning), options.dropout, job.seed
     )
-    with head_base.quiet():
+    with quiet():
         loaded = head_base.load(base, int8=options.quant == "int8")
         if loaded.is_head_old:
             job.progress.note(f"{job.base}: it has a head of as many labels, which is trained further")
@@ -118,7 +119,7 @@ def _whole(trained: Any, base: Base, options: Options) -> Whole:
 
     if options.adapter == "none":
         return Whole(trained, None, "fp32")
-    with head_base.quiet():
+    with quiet():
         if options.quant == "none":
             return Whole(trained.merge_and_unload(), None, "fp32")
         whole, save_adapter = head_base.split_adapter(trained, base)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, model_validator
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, one_line
 from bench.records import Record
 from bench.training.methods import Job, Trained
 from bench.yaml_file import PlacedError
@@ -49,7 +49,7 @@ class Options(Record):
         try:
             return kind(**fields, task_type="CAUSAL_LM")
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)
             raise PlacedError((), f"peft's {kind.__name__} refuses it: {reason}") from error
 
 

@@ -157,8 +157,10 @@ def test_a_missing_part_and_a_part_outside_the_folder_are_refused(tmp_path):
 
 def test_no_weights_at_all_are_refused(copied):
     folder = copied("llama2")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "holds no model.safetensors" in refused(folder)
+    (folder / "model.safetensors").unlink()
+    assert "holds no safetensors of a model" in refused(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    assert "its weights are pickled (pytorch_model.bin)" in refused(folder)
 
 
 def test_a_missing_and_a_left_over_tensor_are_named(copied, folder_of, tmp_path):

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ModelFileError
+from bench.hf_folder.files import read_json
 from bench.training.gguf.architectures._export import Export
-from bench.training.gguf.source import Configured, Source, read_json
+from bench.training.gguf.source import Configured, Source
 
 _POSITIONS = "max_position_embeddings"
 __all__ = ["Export", "export_of", "known", "refuse_unknown"]
