@@ -41,8 +41,9 @@ lint: setup
 typecheck: setup
 	$(BIN)/mypy
 
+# a test that takes its process down ends the run and is named: pytest-xdist waits for ever after several of them
 unit: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart=0
 
 browser:             ## Debian's chromium for the test of the page (as root); without it that test is skipped
 	apt-get update -q && apt-get install -y -q chromium

@@ -15,6 +15,7 @@ SERVICES = {
     "choices",
     "config",
     "memory",
+    "amx",
     "openmp",
     "plugins",
     "provenance",

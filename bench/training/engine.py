@@ -17,6 +17,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from bench.amx import repacks_weights
 from bench.errors import ModelFileError
 from bench.training.quantize import silence_engine
 
@@ -83,11 +84,7 @@ def _decoded(text: bytes | None) -> str | None:
 @contextmanager
 def open_engine(path: Path, n_tokens: int) -> Iterator[Engine]:
     """Open a file for texts of at most `n_tokens`. ModelFileError where llama.cpp cannot."""
-    silence_engine()
-    llama_cpp.llama_backend_init()
-    model = llama_cpp.llama_model_load_from_file(os.fsencode(path), llama_cpp.llama_model_default_params())
-    if not model:
-        raise ModelFileError(f"{path}: llama.cpp cannot load it; delete it and make it again")
+    model = load_model(path)
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = n_tokens
     parameters.type_k = parameters.type_v = llama_cpp.GGML_TYPE_F32
@@ -102,6 +99,18 @@ def open_engine(path: Path, n_tokens: int) -> Iterator[Engine]:
     finally:
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)
+
+
+def load_model(path: Path) -> Any:
+    """A native model, to be freed by `llama_model_free`. ModelFileError where llama.cpp cannot."""
+    silence_engine()
+    llama_cpp.llama_backend_init()
+    parameters = llama_cpp.llama_model_default_params()
+    parameters.use_extra_bufts = repacks_weights(llama_cpp.llama_print_system_info())
+    model = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
+    if not model:
+        raise ModelFileError(f"{path}: llama.cpp cannot load it; delete it and make it again")
+    return model
 
 
 def decode(context: Any, ids: Sequence[int], path: Path) -> None:

@@ -8,7 +8,6 @@ it knows is covered; and the file form that llama.cpp's tools share. Matrices of
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,8 @@ import numpy.typing as npt
 from llama_cpp import _ggml
 
 from bench.errors import ModelFileError
-from bench.training.engine import decode
-from bench.training.quantize import Importance, silence_engine
+from bench.training.engine import decode, load_model
+from bench.training.quantize import Importance
 
 Sums = npt.NDArray[np.float64]
 _F32 = 0
@@ -156,11 +155,7 @@ def measure(
 
 @contextmanager
 def _context(path: Path, n_tokens: int, n_threads: int, collector: _Collector) -> Iterator[Any]:
-    silence_engine()
-    llama_cpp.llama_backend_init()
-    model = llama_cpp.llama_model_load_from_file(os.fsencode(path), llama_cpp.llama_model_default_params())
-    if not model:
-        raise ModelFileError(f"{path}: llama.cpp cannot load it; make it again")
+    model = load_model(path)
     callback = llama_cpp.ggml_backend_sched_eval_callback(collector)
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = n_tokens

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench import amx
 from bench.errors import MissingExtraError, ModelFileError
 from bench.openmp import spin_briefly
 
 REMEDY = 'pip install "bench[llama]"'
 _WARN, _ERROR = 3, 4  # as ggml.h numbers them
 _REASON = "error loading model: "
-_HAS_AMX = b"AMX_INT8 = 1"
 
 _log: deque[str] = deque(maxlen=50)
 _keep_alive: list[Any] = []  # a callback that python frees is a crash at the next log line
@@ -66,13 +66,8 @@ def last_reason(otherwise: str) -> str:
 
 
 def repacks_weights() -> bool:
-    """Whether quantized weights may be kept in a layout for this processor's own instructions.
-
-    Not where the engine was built with AMX: GCC 12 leaves out part of the tile configuration that its
-    kernel loads, so that every quantized model ends the process (llama.cpp issue 20824). A build
-    without AMX, as `make setup` makes it, repacks for AVX instead.
-    """
-    return _HAS_AMX not in library().llama_print_system_info()
+    """Whether quantized weights may be kept in a layout for this processor's own instructions."""
+    return amx.repacks_weights(library().llama_print_system_info())
 
 
 def _kv_overrides(overrides: Mapping[str, int]) -> Any:

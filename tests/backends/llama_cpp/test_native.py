@@ -1,19 +1,23 @@
 """How the engine's library is loaded."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from bench.backends.llama_cpp import native
+from bench.errors import ModelFileError
+from bench.training import engine
 from tests.backends.asking import complete
 
 
-@pytest.mark.parametrize(
-    ("system", "repacks"), [(b"CPU : AVX512 = 1 | AMX_INT8 = 1 | ", False), (b"CPU : AVX2 = 1 | ", True)]
-)
-def test_a_build_with_amx_leaves_weights_as_they_are(monkeypatch, system, repacks):
-    monkeypatch.setattr(native, "library", lambda: SimpleNamespace(llama_print_system_info=lambda: system))
-    assert native.repacks_weights() is repacks
+@pytest.mark.parametrize(("system", "repacks"), [(b"AMX_INT8 = 1 | ", False), (b"AVX2 = 1 | ", True)])
+def test_every_model_is_loaded_as_the_build_allows(monkeypatch, tmp_path, system, repacks):
+    lib, asked = native.library(), []
+    monkeypatch.setattr(lib, "llama_print_system_info", lambda: system)
+    monkeypatch.setattr(lib, "llama_model_load_from_file", lambda path, params: asked.append(params))
+    with pytest.raises(ModelFileError):
+        native.load_model(tmp_path / "a.gguf", "a.gguf")
+    with pytest.raises(ModelFileError):
+        engine.load_model(tmp_path / "a.gguf")
+    assert [params.use_extra_bufts for params in asked] == [repacks, repacks]
 
 
 @pytest.mark.parametrize("quant", ["q4_K_M", "q8_0"])
