@@ -11,11 +11,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FOUNDATIONS = {"errors", "records", "identity", "safe_text"}
 SERVICES = {
+    "amx",
     "chat_template",
     "choices",
     "config",
     "memory",
-    "amx",
     "openmp",
     "plugins",
     "provenance",
