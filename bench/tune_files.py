@@ -26,6 +26,8 @@ from bench.tune_base import without_template
 from bench.tune_data import TaskData
 
 ARM, CARD, RECIPE, TEXTS = "arm.json", "card.json", "recipe.json", "test-texts.jsonl"
+FROM_NOTHING = "-scratch"
+"""What the family of arms is called that share nothing with the base, after the recipe's name."""
 _VERSIONS = ("torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
@@ -84,9 +86,14 @@ def finished(target: Path, inputs: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def arm_of(loaded: Loaded, plan: Planned, found: Trained) -> dict[str, Any]:
-    """The arm as `models:` of a config has it; with a model for each task where one does not answer all."""
+    """The arm as `models:` of a config has it; with a model for each task where one does not answer all.
+
+    A classifier made from nothing is of another family: beside the base it is no fine-tuning of it.
+    """
+    name = loaded.recipe.name
+    is_baseline = not methods.load(plan.kind).NEEDS_BASE and found.options.get("head") == "classification"
     return {
-        "family": loaded.recipe.name,
+        "family": f"{name}{FROM_NOTHING}" if is_baseline else name,
         "variant": plan.name,
         "quant": found.quant,
         "prompt_style": "zero_shot",

@@ -121,6 +121,16 @@ def kept_in(seen):
     return train
 
 
+def test_a_classifier_made_from_nothing_is_no_fine_tuning_of_the_base(place):
+    wanted = [
+        {"name": "lora", "method": {"kind": "lora", "r": 2}, "trainer": SHORT},
+        {"name": "lstm", "method": {"kind": "lstm", "hidden": 8, "embedding": 8}, "trainer": SHORT},
+    ]
+    tune(write_recipe(place, trainings=wanted))
+    families = {name: read(f"models/demo/{name}/arm.json")["family"] for name in ("lora", "lstm")}
+    assert families == {"lora": "demo", "lstm": "demo-scratch"}
+
+
 def test_a_recipe_leaves_arms_cards_and_held_out_items(place):
     wanted = [{"name": "lora", "method": {"kind": "lora", "r": [2, 4]}, "trainer": SHORT}]
     made, _ = tune(write_recipe(place, trainings=wanted))

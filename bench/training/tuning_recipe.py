@@ -23,7 +23,8 @@ from pydantic import Field, JsonValue
 
 from bench.records import Name, Record, Text
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,69}$"
+"""Short enough that a suffix leaves it a name."""
 
 
 class PerLabel(Record):
@@ -153,7 +154,7 @@ class TuningRecipe(Record):
     """The whole recipe."""
 
     name: str = Field(pattern=NAME)
-    """The family of its arms, and the folder in `models/`."""
+    """The family of its arms (with `-scratch` of those without the base), and the folder in `models/`."""
     description: str = ""
     """One line for `bench train --list`."""
     seed: int = Field(0, ge=0, lt=2**31)
