@@ -61,7 +61,8 @@ class Check(Record):
     n_equal: int | None = None
     """How many of them are equal; None for probabilities."""
     difference: str | None = None
-    """Where the first difference is; None where there is none or nothing was compared."""
+    """Where the first difference is; None where there is none or nothing was compared. Of `stop` also what
+    differs and does not count."""
 
 
 class ArmParity(Record):
@@ -87,6 +88,8 @@ class ArmParity(Record):
     """`same`, `quantization`, `export` or `unexplained`."""
     reason: str
     """Why, in words."""
+    warnings: tuple[str, ...] = ()
+    """What the backends said of each arm as they loaded it; it may be why."""
 
 
 class Reading(NamedTuple):
@@ -96,6 +99,7 @@ class Reading(NamedTuple):
     tokens: list[tuple[int, ...] | None]
     stop: StopTokens | None
     first: list[tuple[TokenProbability, ...] | None]
+    warnings: tuple[str, ...] = ()
 
 
 def parity_of_config(path: Path, arm_a: str, arm_b: str) -> ArmParity:
@@ -155,6 +159,7 @@ def read(spec: ModelSpec, config: Config, task: Task, prompts: Sequence[Prompt])
             [session.token_ids(prompt) for prompt in prompts],
             session.stop_tokens(),
             [session.first_logprobs(prompt, TOP_K) for prompt in prompts],
+            tuple(session.loaded.details.get("warnings", ())),
         )
     finally:
         session.close()
@@ -168,7 +173,7 @@ def judged(a: ModelSpec, b: ModelSpec, of_a: Reading, of_b: Reading, *, n_prompt
     checks = [
         _texts(of_a.rendered, of_b.rendered),
         _tokens(of_a.tokens, of_b.tokens),
-        _stops(of_a.stop, of_b.stop),
+        _stops(of_a.stop, of_b.stop, [text for text in (*of_a.rendered, *of_b.rendered) if text]),
     ]
     differences, n_top1, n_both = _probabilities(of_a, of_b)
     checks.append(Check(name="logprobs", n_compared=n_both))
@@ -188,6 +193,9 @@ def judged(a: ModelSpec, b: ModelSpec, of_a: Reading, of_b: Reading, *, n_prompt
         allowed=allowed,
         verdict=verdict,
         reason=reason,
+        warnings=tuple(
+            f"{spec.arm}: {said}" for spec, read in ((a, of_a), (b, of_b)) for said in read.warnings
+        ),
     )
 
 
@@ -229,16 +237,31 @@ def _tokens(a: Sequence[tuple[int, ...] | None], b: Sequence[tuple[int, ...] | N
     return Check(name="tokens", n_compared=len(pairs), n_equal=sum(x == y for x, y in pairs), difference=said)
 
 
-def _stops(a: StopTokens | None, b: StopTokens | None) -> Check:
+def _stops(a: StopTokens | None, b: StopTokens | None, prompts: Sequence[str]) -> Check:
+    """Ends that an engine knows by name alone are told, and count only where the prompts use them.
+
+    What no conversation ever holds, no model was taught to say: `</s>` in Phi-3's vocabulary.
+    """
     if a is None or b is None:
         return Check(name="stop", n_compared=0, n_equal=0)
-    parts = []
+    counted, told = [], []
     for name, own, other in (("A", a, b), ("B", b, a)):
         only = sorted(own.texts.keys() - other.texts.keys()) if other.is_whole else ()
-        if only:
-            listed = ", ".join(f"{own.texts[token]!r} ({token})" for token in only)
-            parts.append(f"only {name} ends at {listed}")
-    return Check(name="stop", n_compared=1, n_equal=int(not parts), difference="; ".join(parts) or None)
+        idle = [i for i in only if i in own.by_name and prompts and not _is_in(own.texts[i], prompts)]
+        if used := [i for i in only if i not in idle]:
+            counted.append(f"only {name} ends at {_named(own, used)}")
+        if idle:
+            told.append(f"{name} also ends at {_named(own, idle)}, by name; no prompt holds it")
+    said = "; ".join((*counted, *told)) or None
+    return Check(name="stop", n_compared=1, n_equal=int(not counted), difference=said)
+
+
+def _is_in(text: str, prompts: Sequence[str]) -> bool:
+    return any(text in prompt for prompt in prompts)
+
+
+def _named(stop: StopTokens, tokens: Sequence[int]) -> str:
+    return ", ".join(f"{stop.texts[token]!r} ({token})" for token in tokens)
 
 
 def _probabilities(a: Reading, b: Reading) -> tuple[list[float], int, int]:

@@ -65,6 +65,19 @@ def test_another_end_of_turn_is_damage():
     assert found.checks[2].difference == "only B ends at '<|eot|>' (2)"
 
 
+def test_an_end_by_name_counts_only_where_the_prompts_use_it():
+    by_name = StopTokens({1: "<|end|>", 2: "</s>"}, by_name=frozenset({1, 2}))
+    idle = held(reading(), reading(stop=by_name))
+    assert idle.verdict is Verdict.SAME
+    assert idle.checks[2].difference == "B also ends at '</s>' (2), by name; no prompt holds it"
+    stated = held(reading(), reading(stop=by_name._replace(by_name=frozenset())))
+    assert stated.verdict is Verdict.EXPORT
+    used = held(reading(), reading(stop=by_name._replace(texts={1: "<|end|>", 2: "<|user|>"})))
+    assert used.verdict is Verdict.EXPORT
+    unseen = held(reading(rendered=[None] * 2), reading(rendered=[None] * 2, stop=by_name))
+    assert unseen.verdict is Verdict.EXPORT
+
+
 @pytest.mark.parametrize(
     ("quants", "shift", "verdict"),
     [

@@ -92,6 +92,8 @@ class StopTokens(NamedTuple):
     """Id -> its text in the vocabulary."""
     is_whole: bool = True
     """False where the engine may know others that it does not tell."""
+    by_name: frozenset[int] = frozenset()
+    """Those that the model's files do not state: the engine knows their texts."""
 
 
 @runtime_checkable

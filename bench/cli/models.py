@@ -232,6 +232,8 @@ def _print_parity(found: ArmParity) -> None:
             said += "" if check.name == "stop" else f" on {check.n_equal} of {check.n_compared} prompts"
         more = f"; {check.difference}" if check.difference else ""
         typer.echo(inert(f"{check.name:10}{said}{more}"))
+    for warning in found.warnings:
+        typer.echo(inert(f"note      {warning}"))
     typer.echo(inert(f"\n{found.verdict}: {found.reason}"))
 
 

@@ -22,6 +22,7 @@ _WARN, _ERROR = 3, 4  # as ggml.h numbers them
 _REASON = "error loading model: "
 
 _log: deque[str] = deque(maxlen=50)
+_LONGEST_VALUE = 256
 _keep_alive: list[Any] = []  # a callback that python frees is a crash at the next log line
 
 
@@ -68,6 +69,13 @@ def last_reason(otherwise: str) -> str:
 def repacks_weights() -> bool:
     """Whether quantized weights may be kept in a layout for this processor's own instructions."""
     return amx.repacks_weights(library().llama_print_system_info())
+
+
+def metadata(model: Any, key: str) -> str:
+    """What a loaded file states under a key, numbers as text; "" where it states nothing."""
+    buffer = ctypes.create_string_buffer(_LONGEST_VALUE)
+    n = library().llama_model_meta_val_str(model, key.encode(), buffer, _LONGEST_VALUE)
+    return buffer.value.decode("utf-8", "replace") if n >= 0 else ""
 
 
 def _kv_overrides(overrides: Mapping[str, int]) -> Any:

@@ -8,21 +8,19 @@ would be computed otherwise at another width.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
-from bench.backends.llama_cpp.native import library
+from bench.backends.llama_cpp.native import metadata
 
 _ALWAYS_LONG, _ALWAYS_SHORT = 1, 2**31 - 1
-_LONGEST = 256
 
 
 def fixed_frequencies(model: Any, context_tokens: int) -> dict[str, int]:
     """The metadata that makes one set hold: the short one where no text is longer than its training."""
-    architecture = _metadata(model, "general.architecture")
+    architecture = metadata(model, "general.architecture")
     key = f"{architecture}.rope.scaling.original_context_length"
-    original = _metadata(model, key)
-    scaling = _metadata(model, f"{architecture}.rope.scaling.type") or "longrope"
+    original = metadata(model, key)
+    scaling = metadata(model, f"{architecture}.rope.scaling.type") or "longrope"
     if not original.isdigit() or scaling != "longrope":
         return {}
     return {key: _ALWAYS_LONG if context_tokens > int(original) else _ALWAYS_SHORT}
@@ -31,9 +29,3 @@ def fixed_frequencies(model: Any, context_tokens: int) -> dict[str, int]:
 def takes_long(overrides: dict[str, int]) -> bool:
     """Whether these overrides choose the long set."""
     return _ALWAYS_LONG in overrides.values()
-
-
-def _metadata(model: Any, key: str) -> str:
-    buffer = ctypes.create_string_buffer(_LONGEST)
-    n = library().llama_model_meta_val_str(model, key.encode(), buffer, _LONGEST)
-    return buffer.value.decode("utf-8", "replace") if n >= 0 else ""

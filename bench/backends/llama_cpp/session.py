@@ -156,7 +156,8 @@ class LlamaCppSession:
         """The tokens that end an answer."""
         vocabulary = self._opened().engine.vocabulary
         ends = np.flatnonzero(vocabulary.end_mask()).tolist()
-        return StopTokens({token: vocabulary.text_of(token) for token in ends})
+        texts = {token: vocabulary.text_of(token) for token in ends}
+        return StopTokens(texts, by_name=vocabulary.ends_by_name())
 
     def first_logprobs(self, prompt: Prompt, k: int) -> tuple[TokenProbability, ...]:
         """The k likeliest first tokens of an answer, likeliest first."""

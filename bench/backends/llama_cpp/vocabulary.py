@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.backends.llama_cpp.native import library
+from bench.backends.llama_cpp.native import library, metadata
 
 _PIECE_BYTES = 256
+_STATED_ENDS = tuple(f"tokenizer.ggml.{kind}_token_id" for kind in ("eos", "eot", "eom"))
 
 
 class Vocabulary:
@@ -21,6 +22,7 @@ class Vocabulary:
 
     def __init__(self, model: Any) -> None:
         self._lib = library()
+        self._model = model
         self._vocab = self._lib.llama_model_get_vocab(model)
         self.n_tokens: int = self._lib.llama_vocab_n_tokens(self._vocab)
         self._pieces: dict[int, bytes] = {}
@@ -86,6 +88,12 @@ class Vocabulary:
             ends = (is_eog(self._vocab, token) for token in range(self.n_tokens))
             self._end_mask = np.fromiter(ends, np.bool_, self.n_tokens)
         return self._end_mask
+
+    def ends_by_name(self) -> frozenset[int]:
+        """The ends that the file does not state: the engine takes some texts for ends in every vocabulary."""
+        stated = {metadata(self._model, key) for key in _STATED_ENDS}
+        ends: list[int] = np.flatnonzero(self.end_mask()).tolist()
+        return frozenset(token for token in ends if str(token) not in stated)
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token of an answer; a control token is shown by its name, not hidden."""
