@@ -6,6 +6,7 @@ It renders no prompt and knows no task.
 
 from __future__ import annotations
 
+import shutil
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,23 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, disk_errors
 from bench.training import bases, blocks, hf_trainer
 from bench.training.corpus import article_text
+from bench.training.files import Stages
+from bench.training.machine import main_process_first
 from bench.training.methods import Job, Trained
 from bench.training.muon import MuonAdamW
 from bench.training.questions import Turn, conversation, glossary, tags
 from bench.training.stories import note, phrase, story
-from bench.training.tokenizer import ROLES, Encoder
+from bench.training.tokenizer import ROLES, Encoder, load_tokenizer
 
 if TYPE_CHECKING:
     from bench.training.methods.pretraining import Options
 
 _SHORTEST_BLOCK = 16
 _IGNORED = -100
+_TOKENIZER = "tokenizer"
 
 
 def fit(job: Job, options: Options) -> Trained:
@@ -164,10 +168,29 @@ def _start(job: Job, options: Options, documents: list[str]) -> tuple[Any, Any, 
         options.context_tokens,
         options.initial_std,
     )
-    tokenizer = bases.new_tokenizer(
-        options.architecture, documents, options.vocabulary, options.context_tokens
-    )
+    tokenizer = _learnt_tokenizer(job, options, documents)
     return bases.new_model(options.architecture, shape, tokenizer), tokenizer, is_masked
+
+
+def _learnt_tokenizer(job: Job, options: Options, documents: list[str]) -> Any:
+    """The tokenizer of a new model: learnt once, and kept beside the checkpoints.
+
+    WordPiece breaks ties by chance: learnt again, the same texts give other ids, and neither weights of a
+    checkpoint nor those of another process would fit them.
+    """
+    assert options.architecture is not None
+    kept, folder = Stages(job.work), job.work / _TOKENIZER
+    with main_process_first():
+        if kept.facts(_TOKENIZER, key="") is None:  # the work folder is of these inputs alone
+            for stale in (folder, *job.work.glob("checkpoint-*")):  # their vocabulary is lost
+                shutil.rmtree(stale, ignore_errors=True)
+            learnt = bases.new_tokenizer(
+                options.architecture, documents, options.vocabulary, options.context_tokens
+            )
+            with disk_errors(folder):
+                learnt.save_pretrained(str(folder))
+            kept.finish(_TOKENIZER, "", sorted(folder.iterdir()), {})
+    return load_tokenizer(folder)
 
 
 def _loaded(job: Job, options: Options) -> tuple[Any, Any, bool]:

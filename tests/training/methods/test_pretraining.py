@@ -159,6 +159,31 @@ def test_muon_is_taken_on_request_and_resumes_exactly(tmp_path):
     assert facts["losses"] == losses
 
 
+def broken_off(asked, at):
+    """A training that ended at a step, and the vocabulary that it had learnt by then."""
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.train(asked._replace(progress=Breaking(at)))
+    return AutoTokenizer.from_pretrained(asked.work / "checkpoint-3").get_vocab()
+
+
+def test_a_new_model_goes_on_with_the_vocabulary_that_its_weights_were_trained_for(tmp_path):
+    asked = job(tmp_path, architecture="distilbert", trainer={"save_steps": 3}, **TINY)
+    learnt = broken_off(asked, at=4)
+    resumed = pretraining.train(asked)
+    assert resumed.facts["resumed_at"] == 3
+    assert AutoTokenizer.from_pretrained(resumed.ref).get_vocab() == learnt
+
+
+def test_a_new_model_whose_vocabulary_was_lost_begins_anew(tmp_path):
+    asked = job(tmp_path, architecture="distilbert", trainer={"save_steps": 3}, **TINY)
+    broken_off(asked, at=4)
+    (asked.work / "tokenizer" / "tokenizer.json").write_text("{}")
+    begun = pretraining.train(asked)
+    assert begun.facts["resumed_at"] is None
+    kept = AutoTokenizer.from_pretrained(asked.work / "tokenizer").get_vocab()
+    assert AutoTokenizer.from_pretrained(begun.ref).get_vocab() == kept
+
+
 def test_muon_beside_another_optimizer_is_refused(tmp_path):
     asked = job(tmp_path, architecture="gpt2", matrix_rate=0.02, **TINY)
     asked = asked._replace(trainer=asked.trainer.model_copy(update={"optimizer": "paged_adamw"}))
