@@ -208,13 +208,9 @@ def _inputs(
     loaded: Loaded, start: Path | None, folder: Path, root: Path, progress: TrainingProgress
 ) -> _Inputs:
     recipe, here = loaded.recipe, loaded.path.parent
-    found: tuple[TaskData, ...] = ()
-    texts = tune_data.Texts((), (), ())
-    learns_task = recipe.task is not None or any(data.task for data in recipe.data)
-    if learns_task:
-        found = tune_data.prepare(recipe.data, recipe.task, recipe.seed, here, root, SETS, progress.note)
-    elif recipe.data:
-        texts = tune_data.texts_alone(recipe.data, here, root, SETS, progress.note)
+    learns_task = tune_data.learns_task(recipe)
+    found = tune_data.prepare(recipe, here, root, SETS, progress.note)
+    texts = found.texts
     general: tuple[str, ...] = ()
     if recipe.general_text is not None:
         documents = general_text.read_documents(recipe.general_text, root)
@@ -224,21 +220,7 @@ def _inputs(
     everything = texts.train if learns_task else (*texts.train, *general)
     base = _base(loaded, start, folder / BASE, talks=learns_task)
     general = general if learns_task else ()
-    other = _other_task(loaded, root, progress)
-    return _Inputs(found, everything, texts.validation, texts.test, general, other, base)
-
-
-def _other_task(loaded: Loaded, root: Path, progress: TrainingProgress) -> TaskData | None:
-    wanted, recipe = loaded.recipe.evaluation.other_task, loaded.recipe
-    if wanted is None:
-        return None
-    if wanted.task is None:
-        raise ConfigError("evaluation.other_task: nobody says what is asked; set `task` in it")
-    here = loaded.path.parent
-    (found,) = tune_data.prepare((wanted,), None, recipe.seed, here, root, SETS, progress.note, answers=False)
-    if not found.test:
-        raise ConfigError("evaluation.other_task: its data set has no test side; give it one in `split`")
-    return found
+    return _Inputs(found.tasks, everything, texts.validation, texts.test, general, found.other, base)
 
 
 def _write_recipe(loaded: Loaded, inputs: _Inputs, folder: Path) -> tuple[Path, ...]:

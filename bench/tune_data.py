@@ -1,9 +1,11 @@
 """Joins tasks and data sets for a training: what is learnt, what is held out, what is measured on.
 
-In: the `data` of a recipe and where its files lie. Out: for each task the examples of the training and the
-validation side, with the prompts that the task itself writes, and the test items as articles. A set that is
-not built yet is built, and a bundled one takes the place of one whose files are missing. No text of any
-test side is ever learnt from. It loads no model.
+In: a recipe's `data` and `evaluation.other_task`, and where their files lie. Out: for each task the examples
+of the training and the validation side, with the prompts that the task itself writes, and the test items as
+articles; or texts alone, where no task is learnt. A set that is not built yet is built, and a bundled one
+takes the place of one whose files are missing. All sets are held against one another: what is on any test
+side is neither learnt from nor looked at while training, and what is on any validation side is not learnt
+from. It loads no model.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from bench.errors import ConfigError
 from bench.records import Article
 from bench.tasks import Task
 from bench.training.methods import Example, Turn
-from bench.training.tuning_recipe import DataOptions
+from bench.training.tuning_recipe import DataOptions, TuningRecipe
 
 Say = Callable[[str], None]
 _SIDES = ("train", "validation", "test")
@@ -40,6 +42,25 @@ class TaskData(NamedTuple):
     test: tuple[Article, ...]
 
 
+class Texts(NamedTuple):
+    """The texts of sets from which no task is learnt."""
+
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+
+class Prepared(NamedTuple):
+    """All data of a recipe."""
+
+    tasks: tuple[TaskData, ...]
+    """The tasks that are learnt; empty where texts alone are."""
+    texts: Texts
+    """Empty where tasks are learnt."""
+    other: TaskData | None
+    """The task that is asked before and after, and not learnt: its test side alone."""
+
+
 class _Rows(NamedTuple):
     """The rows of a set, by side."""
 
@@ -48,46 +69,34 @@ class _Rows(NamedTuple):
     sides: dict[str, list[Row]]
 
 
+def learns_task(recipe: TuningRecipe) -> bool:
+    """Whether tasks are learnt, and not texts alone."""
+    return recipe.task is not None or any(data.task for data in recipe.data)
+
+
 def prepare(
-    wanted: Sequence[DataOptions],
-    task: str | None,
-    seed: int,
-    here: Path,
-    root: Path,
-    sets: Path,
-    say: Say,
-    *,
-    answers: bool = True,
-) -> tuple[TaskData, ...]:
-    """The data of every task of a recipe whose file lies in `here` and whose sources lie below `root`.
+    recipe: TuningRecipe, here: Path, root: Path, sets: Path, say: Say, *, answers: bool = True
+) -> Prepared:
+    """The data of a recipe whose file lies in `here` and whose sources lie below `root`.
 
     Without `answers` only what is measured on is read. ConfigError where a file, a task or a right answer is
     missing.
     """
-    found = [_read(options, here, root, sets, say) for options in wanted]
+    wanted = recipe.evaluation.other_task
+    if wanted is not None and wanted.task is None:
+        raise ConfigError("evaluation.other_task: nobody says what is asked; set `task` in it")
+    found = [_read(options, here, root, sets, say) for options in recipe.data]
     if not answers:
-        found = [rows._replace(sides=rows.sides | {"train": [], "validation": []}) for rows in found]
-    held_out = {key(row, "words") for rows in found for row in rows.sides["test"]}
-    return tuple(_task_data(rows, task, held_out, seed, here, say) for rows in found)
-
-
-class Texts(NamedTuple):
-    """The texts of sets from which no task is learnt."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-
-def texts_alone(wanted: Sequence[DataOptions], here: Path, root: Path, sets: Path, say: Say) -> Texts:
-    """The texts of every side, for a recipe without a task."""
-    found = [_read(options, here, root, sets, say) for options in wanted]
-    held_out = {key(row, "words") for rows in found for row in rows.sides["test"]}
-    train, validation = (
-        tuple(text for rows in found for text in _texts(_without(rows.sides[side], held_out)))
-        for side in ("train", "validation")
-    )
-    return Texts(train, validation, tuple(text for rows in found for text in _texts(rows.sides["test"])))
+        found = [_test_side(rows) for rows in found]
+    asked = None if wanted is None else _test_side(_read(wanted, here, root, sets, say))
+    held_apart = _held_apart(found, asked, say)
+    other = None if asked is None else _task_data(asked, None, recipe.seed, here, say)
+    if other is not None and not other.test:
+        raise ConfigError("evaluation.other_task: its data set has no test side; give it one in `split`")
+    if not learns_task(recipe):
+        return Prepared((), _all_texts(held_apart), other)
+    data = tuple(_task_data(rows, recipe.task, recipe.seed, here, say) for rows in held_apart)
+    return Prepared(data, Texts(), other)
 
 
 def beside(path: str, here: Path) -> Path:
@@ -163,12 +172,52 @@ def _about(recipe: Recipe) -> dict[str, str] | None:
     return {"name": task.name, "version": task.version, "digest": task.digest}
 
 
+# ---------------------------------------------------------------- sides
+
+
+def _test_side(rows: _Rows) -> _Rows:
+    """A set from which nothing is learnt."""
+    return rows._replace(sides=rows.sides | {"train": [], "validation": []})
+
+
+def _held_apart(found: Sequence[_Rows], asked: _Rows | None, say: Say) -> list[_Rows]:
+    """The sets without what another one, or the same, holds out on a later side."""
+    measured = found if asked is None else [*found, asked]
+    tested = _keys(measured, "test")
+    watched = _keys(found, "validation")
+    apart = []
+    for rows in found:
+        train, validation = rows.sides["train"], rows.sides["validation"]
+        validation = _without(
+            validation, tested, f"{rows.name}: {{}} of the validation texts are test items", say
+        )
+        train = _without(train, tested, f"{rows.name}: {{}} of the train texts are test items", say)
+        train = _without(
+            train, watched, f"{rows.name}: {{}} of the train texts are on a validation side", say
+        )
+        apart.append(rows._replace(sides=rows.sides | {"train": train, "validation": validation}))
+    return apart
+
+
+def _keys(found: Iterable[_Rows], side: str) -> set[bytes | None]:
+    return {key(row, "words") for rows in found for row in rows.sides[side]}
+
+
+def _without(rows: list[Row], held_out: set[bytes | None], what: str, say: Say) -> list[Row]:
+    kept = [row for row in rows if key(row, "words") not in held_out]
+    if lost := len(rows) - len(kept):
+        say(f"{what.format(lost)} of this recipe and are left out")
+    return kept
+
+
+def _all_texts(found: Sequence[_Rows]) -> Texts:
+    return Texts(*(tuple(text for rows in found for text in _texts(rows.sides[side])) for side in _SIDES))
+
+
 # ---------------------------------------------------------------- a task's examples
 
 
-def _task_data(
-    rows: _Rows, task_of_recipe: str | None, held_out: set[bytes | None], seed: int, here: Path, say: Say
-) -> TaskData:
+def _task_data(rows: _Rows, task_of_recipe: str | None, seed: int, here: Path, say: Say) -> TaskData:
     name = rows.options.task or task_of_recipe
     assert name is not None, "without a task texts alone are read"
     near = here / name
@@ -177,13 +226,7 @@ def _task_data(
     per_label = rows.options.per_label
     chosen: dict[str, list[Row]] = {}
     for side in _SIDES:
-        there = rows.sides[side]
-        if side != "test":
-            kept = _without(there, held_out)
-            if lost := len(there) - len(kept):
-                say(f"{rows.name}: {lost} of the {side} texts are test items of this recipe and are left out")
-            there = kept
-        chosen[side] = sampled(there, getattr(per_label, side), f"{seed}/{rows.name}/{side}")
+        chosen[side] = sampled(rows.sides[side], getattr(per_label, side), f"{seed}/{rows.name}/{side}")
         _tell_shortage(chosen[side], getattr(per_label, side), f"{rows.name}, {side}", say)
     if not chosen["test"]:
         say(f"{rows.name}: it has no test side, so nothing can be measured on what was held out")
@@ -239,10 +282,6 @@ def _checked(row: Row, task: Task) -> Article:
     except ConfigError as error:
         raise ConfigError(f"{row.place}: {error}; the step `labels` maps labels and scores") from error
     return article
-
-
-def _without(rows: Sequence[Row], held_out: set[bytes | None]) -> list[Row]:
-    return [row for row in rows if key(row, "words") not in held_out]
 
 
 def _texts(rows: Iterable[Row]) -> Iterator[str]:

@@ -113,7 +113,7 @@ def test_a_full_recipe_is_refused_until_its_base_has_a_commit(path, tmp_path, mo
 
 def test_no_base_reads_a_test_item_of_a_recipe(folder):
     from bench.datasets.row import text_key
-    from bench.tune_data import prepare, texts_alone
+    from bench.tune_data import prepare
 
     def loaded(name):
         return tuning_file.load(folder / "recipes" / "small" / f"{name}.yaml")
@@ -124,8 +124,8 @@ def test_no_base_reads_a_test_item_of_a_recipe(folder):
         if recipe.task is None or recipe.base is None:
             continue
         base = loaded(Path(str(recipe.base.recipe)).stem).recipe
-        read = texts_alone(base.data, here, folder, sets, print)
-        asked = prepare(recipe.data, recipe.task, 0, here, folder, sets, print, answers=False)
+        read = prepare(base, here, folder, sets, print).texts
+        asked = prepare(recipe, here, folder, sets, print, answers=False).tasks
         tested = {text_key(article.text, "words") for one in asked for article in one.test}
         assert tested
         assert not tested & {text_key(text, "words") for text in (*read.train, *read.validation)}

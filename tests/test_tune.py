@@ -210,6 +210,45 @@ def test_no_test_item_is_ever_learnt_from(place, monkeypatch):
     assert any("are test items of this recipe and are left out" in note for note in watched.notes)
 
 
+def test_no_item_of_a_task_that_is_only_asked_is_learnt_from(place, monkeypatch):
+    seen: list[Any] = []
+    monkeypatch.setattr(methods.load("full"), "train", kept_in(seen))
+    write_data(place, "other", split={"train": 0.1, "validation": 0.1, "test": 0.8})
+    asked = {"recipe": "other.yaml", "task": "mood.yaml"}
+    recipe = write_recipe(place, data={"recipe": "mini.yaml"}, evaluation={"other_task": asked})
+    watched = tuning.Noted()
+    with pytest.raises(KeyboardInterrupt):
+        tuning_joiner.tune(recipe, progress=watched)
+    learnt = {example.text for example in (*seen[0].data.train, *seen[0].data.validation)}
+    items = [json.loads(line) for line in Path("models/demo/test-other-mood.jsonl").read_text().splitlines()]
+    assert learnt
+    assert len(items) > 60
+    assert not learnt & {item["text"] for item in items}
+    assert any("of the train texts are test items" in note for note in watched.notes)
+
+
+@pytest.mark.parametrize("task", ["mood.yaml", None])
+def test_no_text_of_a_validation_side_is_learnt_from(place, monkeypatch, task):
+    """With a task for each set, and with texts alone."""
+    seen: list[Any] = []
+    kind = "full" if task else "pretraining"
+    monkeypatch.setattr(methods.load(kind), "train", kept_in(seen))
+    write_data(place, "other", split={"train": 0.3, "validation": 0.6, "test": 0.1})
+    wanted = [{"recipe": "mini.yaml"}, {"recipe": "other.yaml", **({"task": task} if task else {})}]
+    trainings = [{"name": "one", "method": {"kind": kind}, "trainer": SHORT}]
+    recipe = write_recipe(place, data=wanted, task=task and "tone.yaml", trainings=trainings)
+    watched = tuning.Noted()
+    with pytest.raises(KeyboardInterrupt):
+        tuning_joiner.tune(recipe, progress=watched)
+    data = seen[0].data
+    learnt = {example.text for example in data.train} if task else set(data.texts)
+    looked_at = {example.text for example in data.validation} if task else set(data.validation_texts)
+    assert learnt
+    assert len(looked_at) > 50
+    assert not learnt & looked_at
+    assert any("are on a validation side of this recipe" in note for note in watched.notes)
+
+
 def test_sampling_is_balanced_and_follows_the_seed():
     pool = [Row(f"text {n}", "a" if n % 4 else "b") for n in range(40)]
     first = sampled(pool, 8, "0/x")
