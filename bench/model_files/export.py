@@ -116,6 +116,8 @@ class _Export:
         self.shard_bytes, self.told = shard_bytes, told
         self._full: tuple[Path, ExportCheck] | None = None
         """The file that others are quantized from, and how it compared."""
+        self._folders: dict[Path, ExportCheck] = {}
+        """How every folder in plain precision compared; other forms are made of one."""
 
     def run(self) -> list[Made]:
         """Every form, whole and compared."""
@@ -142,17 +144,19 @@ class _Export:
         return Made(form, path, n_bytes, digest, n_parameters, found)
 
     def _folder(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
-        from bench.model_files import export_check
-
         path = self.work / form.name
-        self._save(known, path, form.quant)
-        return path, export_check.check_folder(known, path, form.quant)
+        return path, self._saved(known, path, form.quant)
 
-    def _save(self, known: Reference, path: Path, dtype: str) -> None:
+    def _saved(self, known: Reference, path: Path, dtype: str) -> ExportCheck:
+        """How the folder compares, which is written where it is not there yet."""
+        from bench.model_files import export_check
         from bench.training.export.weights import save_folder
 
-        model, texts = known.loaded.model, self.source.files.texts
-        save_folder(model, texts, path, dtype, self.shard_bytes, known.ends)
+        if path not in self._folders:
+            model, texts = known.loaded.model, self.source.files.texts
+            save_folder(model, texts, path, dtype, self.shard_bytes, known.ends)
+            self._folders[path] = export_check.check_folder(known, path, dtype)
+        return self._folders[path]
 
     def _quantized(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
         """nf4 and int8: bitsandbytes quantizes the merged model while it is read."""
@@ -196,14 +200,10 @@ class _Export:
         finer = any(form.kind == "gguf" and form.quant in {"fp32", "bf16"} for form in self.forms)
         dtype = "fp32" if finer else "fp16"
         own = self.work / dtype
-        merged = own if own.is_dir() else self.work / "merged"
-        if not merged.is_dir():
-            from bench.model_files import export_check
-
-            self._save(known, merged, dtype)
-            found = export_check.check_folder(known, merged, dtype)
-            if found.differences:
-                raise ModelFileError(f"{self.source.files.folder}: merged in {dtype}: {found.sentence()}")
+        merged = own if own in self._folders else self.work / "merged"
+        found = self._saved(known, merged, dtype)
+        if found.differences:  # what is made of another model agrees with that one
+            raise ModelFileError(f"{self.source.files.folder}: merged in {dtype}: {found.sentence()}")
         return merged
 
 

@@ -492,3 +492,11 @@ def test_a_merge_that_is_not_the_model_becomes_no_gguf(model, monkeypatch):
     with pytest.raises(ModelFileError, match="merged in fp16: logits"):
         exported(model, "q8_0")
     assert not (OUT / "gguf").exists()
+
+
+@pytest.mark.parametrize("to", ["fp16,q8_0", "fp16,gguf-fp16", "fp16,nf4"])
+def test_a_folder_that_is_not_the_model_is_what_no_other_form_is_made_of(model, monkeypatch, to):
+    damaged(monkeypatch, other_weights)
+    with pytest.raises(ModelFileError, match="merged in fp16: logits"):
+        exported(model, to)
+    assert [path.name for path in OUT.iterdir() if path.name[0] != "."] == []
