@@ -131,6 +131,7 @@ def add_adapter(model: LlamaForCausalLM, recipe: LoraRecipe) -> PeftModel:
         lora_dropout=recipe.dropout,
         target_modules=list(recipe.targets),
         modules_to_save=list(recipe.modules_to_save) or None,
+        ensure_weight_tying=recipe.trains_ends,  # they are saved as the one weight that they are
         bias="none",
         task_type="CAUSAL_LM",
     )

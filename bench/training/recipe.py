@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bench.errors import ConfigError
 from bench.records import Name, Record
 
 Quant = Literal["q4_K_M", "q5_K_M", "q8_0", "fp16"]
+_ENDS = ("embed_tokens", "lm_head")
 
 
 class TokenizerRecipe(Record):
@@ -132,6 +133,19 @@ class LoraRecipe(Record):
     checkpoint_steps: int = Field(25, ge=1)
     """Steps between checkpoints."""
 
+    @field_validator("targets")
+    @classmethod
+    def _is_inside(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if found := [name for name in names if _is_end(name)]:
+            # embeddings and head share their weights: merged into them, an adapter of one would change both
+            raise ValueError(f"{found[0]} takes no adapter; put it into modules_to_save")
+        return names
+
+    @property
+    def trains_ends(self) -> bool:
+        """Whether embeddings and head, which are one weight, are trained whole."""
+        return any(_is_end(name) for name in self.modules_to_save)
+
 
 class Recipe(Record):
     """One training: tokenizer, base, fine-tune, files."""
@@ -150,6 +164,10 @@ class Recipe(Record):
     lora: LoraRecipe
     quants: tuple[Quant, ...] = ("q4_K_M", "q5_K_M", "q8_0", "fp16")
     """The files made of each variant; fp16 is always made."""
+
+
+def _is_end(name: str) -> bool:
+    return name.rpartition(".")[2] in _ENDS
 
 
 def load_recipe(path: Path) -> Recipe:

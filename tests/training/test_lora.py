@@ -14,6 +14,7 @@ from bench.training.lora import (
     batches_of_examples,
     common_prefix,
     make_batch,
+    train_lora,
 )
 from bench.training.pipeline import tokenized
 from bench.training.recipe import LoraRecipe
@@ -86,6 +87,18 @@ def test_sharing_the_prefix_gives_the_gradient_of_separate_examples(model, examp
 def test_only_the_adapter_needs_gradients(model):
     adapted = add_adapter(model, LoraRecipe(examples=1, steps=1, r=4))
     assert all("lora_" in name for name, p in adapted.named_parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("saved", [("embed_tokens",), ("lm_head",), ("embed_tokens", "lm_head")])
+def test_ends_that_are_trained_whole_stay_one_weight(model, examples, saved):
+    recipe = LoraRecipe(examples=4, steps=3, r=2, examples_per_step=2, rate=0.02, modules_to_save=saved)
+    before = model.get_input_embeddings().weight.detach().clone()
+    adapted = add_adapter(model, recipe)
+    train_lora(adapted, recipe, examples, padding=0, seed=0)
+    merged = adapted.merge_and_unload()
+    embedding, head = merged.get_input_embeddings().weight, merged.get_output_embeddings().weight
+    assert not torch.equal(embedding, before)
+    assert torch.equal(embedding, head)  # a model is saved with the first alone
 
 
 def test_every_step_has_its_examples_and_all_are_used():

@@ -34,6 +34,7 @@ def test_every_preset_is_a_recipe():
     [
         (lambda d: d.update(colour="red"), "colour"),
         (lambda d: d["lora"].update(r=0), "lora.r"),
+        (lambda d: d["lora"].update(targets=["q_proj", "lm_head"]), "lm_head takes no adapter"),
         (lambda d: d["architecture"].update(hidden=300), "architecture.hidden"),
         (lambda d: d["architecture"].update(heads=3), "architecture"),
         (lambda d: d["base"].update(phases=[]), "base.phases"),
