@@ -97,6 +97,13 @@ def place(out: Path, form: Form, name: str) -> Path:
     return out / GGUF / f"{name}-{form.quant}.gguf" if form.kind == "gguf" else out / form.name
 
 
+def standing(out: Path, one: dict[str, Any]) -> Path:
+    """Where a form of an `export.json` stands."""
+    if not one["published"]:
+        return out / REJECTED / str(one["file"])
+    return (out / GGUF if one["kind"] == "gguf" else out) / str(one["file"])
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]

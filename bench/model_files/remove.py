@@ -72,25 +72,32 @@ def remove(removal: Removal, *, force: bool = False) -> None:
             shutil.rmtree(removal.path)
         else:
             removal.path.unlink()
-    _forget(removal.path)
+        _forget(removal.path)
 
 
 def _forget(path: Path) -> None:
-    """Take it out of the card and the entries of the export it belonged to."""
+    """Take what stood there, or in it, out of the card and the entries of the export it belonged to."""
     from bench.model_files import export_card
 
     for out in (path.parent, path.parent.parent):
-        if not (out / export_folder.FACTS).is_file():
-            continue
         found = export_folder.read_facts(out)
-        gone = [name for name, one in found.get("forms", {}).items() if one.get("file") == path.name]
-        if not gone:
+        forms = found.get("forms", {})
+        kept = {
+            name: one
+            for name, one in forms.items()
+            if not export_folder.standing(out, one).is_relative_to(path)
+        }
+        if len(kept) == len(forms):
             continue
-        for name in gone:
-            del found["forms"][name]
+        found["forms"] = kept
         export_folder.write_facts(out, found)
         export_folder.write_entries(out, found)
-        pages = export_card.pages(out, found)
-        if path.suffix == ".gguf" and export_folder.GGUF in pages:
-            store.write_whole(path.parent / export_folder.PAGE, pages[export_folder.GGUF].encode("utf-8"))
+        page = path.parent / export_folder.PAGE
+        if page.parent != out / export_folder.GGUF:
+            return
+        card = export_card.pages(out, found).get(export_folder.GGUF)
+        if card is None:  # it would name what is gone
+            page.unlink(missing_ok=True)
+        else:
+            store.write_whole(page, card.encode("utf-8"))
         return

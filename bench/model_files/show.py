@@ -61,7 +61,7 @@ def _parity(path: Path) -> str | None:
     """What the export or the training beside the file noted."""
     for out in (path.parent, path.parent.parent):
         for one in export_folder.read_facts(out).get("forms", {}).values():
-            if one.get("file") == path.name and one.get("published"):
+            if one["published"] and export_folder.standing(out, one) == path:
                 return str(one["check"]["said"])
     for note in sorted(path.parent.glob("*.json")):
         found = _json(note)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 pytest.importorskip("torch", reason="the hf extra is not installed")
@@ -200,6 +201,36 @@ def test_what_was_removed_leaves_its_exports_card_and_entry(small):
     export(str(small), parse("q8_0"), MODELS / "out")
     spec = llama_spec(MODELS / "out/gguf/small-base-q8_0.gguf", "q8_0")
     backends.get("llama_cpp").check(spec, sampling())
+
+
+def test_what_was_set_aside_goes_without_the_published_file_of_its_name(small):
+    out = MODELS / "out"
+    export(str(small), parse("gguf-fp16,q8_0"), out)
+    (out / "rejected").mkdir()
+    name = "gguf/small-base-q8_0.gguf"
+    shutil.copy(out / name, out / "rejected")
+    before = {path: (out / path).read_bytes() for path in ("export.json", "models.yaml", name)}
+    assert show(out / "rejected/small-base-q8_0.gguf").parity is None
+    remove(plan(out / "rejected/small-base-q8_0.gguf", MODELS, RUNS))
+    assert not (out / "rejected/small-base-q8_0.gguf").exists()
+    assert {path: (out / path).read_bytes() for path in before} == before
+
+
+def test_a_removed_folder_takes_its_forms_out_of_the_entries(small):
+    out = MODELS / "out"
+    export(str(small), parse("fp16,gguf-fp16,q8_0"), out)
+    remove(plan(out / "gguf", MODELS, RUNS))
+    entries = yaml.safe_load((out / "models.yaml").read_text())["models"]
+    assert [entry["quants"] for entry in entries] == [["fp16"]]
+    assert json.loads((out / "export.json").read_text())["forms"].keys() == {"fp16"}
+    remove(plan(out / "fp16", MODELS, RUNS))
+    assert (out / "models.yaml").read_text() == ""
+
+
+def test_the_last_file_takes_the_card_with_it(small):
+    export(str(small), parse("q8_0"), MODELS / "out")
+    remove(plan(MODELS / "out/gguf/small-base-q8_0.gguf", MODELS, RUNS))
+    assert list((MODELS / "out/gguf").iterdir()) == []
 
 
 @pytest.mark.parametrize(
