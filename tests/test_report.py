@@ -131,6 +131,19 @@ def test_a_torn_last_line_is_ignored_and_the_missing_sample_is_said():
     assert any("7 of 8 samples" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("failed", [False, True], ids=["no samples", "every measurement failed"])
+def test_a_labelled_run_is_reported_whole_though_an_arm_has_no_measured_answer(failed):
+    path = store.open_run(write_run()).samples_path(SPECS[1].arm)
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if failed else []
+    verdict = {"outcome": "backend_error", "answer": None}
+    path.write_text("".join(json.dumps({**row, "verdict": verdict}) + "\n" for row in rows))
+    result = report(Path("sentiments/r"), only=None)
+    assert {path.name for path in result.paths} >= {"report.xlsx", "report.html", "confusion.png"}
+    pair = result.tables["quality_pairs"].iloc[0]
+    assert np.isnan(pair["balanced_accuracy_difference"])
+    assert "no item with a valid answer in both arms" in pair["note"]
+
+
 def test_samples_of_articles_that_the_manifest_does_not_name_do_not_count():
     folder = write_run()
     with store.RunWriter(folder) as writer:

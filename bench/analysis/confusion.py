@@ -6,6 +6,7 @@ and `quality_labels.csv`. Every item weighs 1 and its answers share that, so rep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -116,10 +117,12 @@ def resampled(matrices: FloatArray) -> FloatArray:
 
     The Bayesian bootstrap (Rubin 1981) over items: their weights are uniform on the simplex, so no class
     ever loses all its items, as it would in a bootstrap that draws items with replacement. Fixed seed, so
-    two arms with the same items are resampled alike and a difference of theirs is paired.
+    two arms with the same items are resampled alike and a difference of theirs is paired. No draws where
+    there is no item: every interval read off them is then undefined.
     """
     n_items = len(matrices)
-    flat = np.nan_to_num(matrices.reshape(n_items, -1), nan=0.0)
+    # The size is written out: numpy cannot infer a -1 where no item was measured.
+    flat = np.nan_to_num(matrices.reshape(n_items, math.prod(matrices.shape[1:])), nan=0.0)
     rng = np.random.default_rng(SEED)
     parts, left = [], N_DRAWS
     while left and n_items:
