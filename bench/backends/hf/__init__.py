@@ -9,7 +9,7 @@ nf4 and int8 by bitsandbytes) and, where it has one, a PEFT adapter. Out: a sess
     rows           keys and values of rows that are decoded together   schedule   what is decoded when
     shaping, draw  settings and noise                                  sampler    logits -> tokens of rows
     session        requests -> completions                             scoring    logits of a given text
-    learned_prompt adapters that stand before every prompt
+    learned_prompt adapters that stand before every prompt             rope       frequencies of long contexts
     classifier     a classification head behind the same interface     capacity   the width that memory allows
     text_reader    how well raw text is foretold
 
@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench import classifiers, provenance
 from bench.backends import BackendState, Session, TextReader, parse_options
 from bench.backends._threads import default_threads
-from bench.backends.hf import hub, labels, model_folder
+from bench.backends.hf import hub, labels, model_folder, rope
 from bench.backends.hf.model_folder import AdapterFiles, ModelFiles
 from bench.errors import ConfigError, MissingExtraError, ModelFileError, UsageError
 from bench.records import AnswerSchema, LoadedModel, ModelSpec, Prompt, Sampling, Text
@@ -100,7 +100,9 @@ class Backend:
         _refuse_absent_packages(spec)
         folder, adapter = _present(spec, options)
         if folder is not None:
-            _check_folder(spec, _inspect(folder, options, spec.quant), options)
+            files = _inspect(folder, options, spec.quant)
+            _check_folder(spec, files, options)
+            _refuse_growing(files, files.config, options, sampling)
         if adapter is not None:
             model_folder.inspect_adapter(adapter)
 
@@ -153,6 +155,7 @@ class Backend:
         files, adapter = _files(spec, options)
         self.check_schema(spec, schema)
         _check_folder(spec, files, options)
+        _refuse_growing(files, files.config, options, sampling)
         digest = model_folder.digest(files, adapter)
         wanted = _request(spec, options)
         memory, release = PeakMemory(), _use_threads(options.n_threads or _threads(files))
@@ -244,9 +247,11 @@ def _session(
     model = loaded.model
     tokens = Tokens(loaded.tokenizer, str(files.folder), loaded.prompt_tokens)
     ends = end_tokens(loaded.tokenizer, model.config, getattr(model, "generation_config", None))
-    record = record.model_copy(update={"details": record.details | _token_details(tokens, ends)})
-    opened = Opened(model, tokens, ends, model.device, release)
     _refuse_positions(files, model, sampling)
+    found = [*record.details["warnings"], *rope.fix_frequencies(model, sampling.context_tokens)]
+    details = record.details | _token_details(tokens, ends) | {"warnings": found}
+    record = record.model_copy(update={"details": details})
+    opened = Opened(model, tokens, ends, model.device, release)
     session = HfSession(opened, sampling, record, memory, width)
     session.warm_up()
     return session
@@ -370,6 +375,13 @@ def _refuse_positions(files: ModelFiles, model: Any, sampling: Sampling) -> None
             f"{files.folder}: the model has learned {limit} positions and sampling.context_tokens is "
             f"{sampling.context_tokens}; set it to {limit} or less"
         )
+    _refuse_growing(files, model.config.to_dict(), Options(), sampling)
+
+
+def _refuse_growing(files: ModelFiles, config: dict[str, Any], options: Options, sampling: Sampling) -> None:
+    """Refuse a context in which a text's length changes how it is computed; a head reads texts alone."""
+    if options.head == "causal_lm":
+        rope.refuse_growing(str(files.folder), config, sampling.context_tokens, "sampling.context_tokens")
 
 
 # ---------------------------------------------------------------- which files

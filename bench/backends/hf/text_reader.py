@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.backends import TextSurprise
+from bench.backends.hf import rope
 from bench.backends.hf.loading import learned_positions
 from bench.backends.hf.rows import Reader
 from bench.backends.hf.schedule import ENGINE_ERRORS
@@ -39,6 +40,8 @@ class HfTextReader:
         limit = learned_positions(self._model)
         if limit is not None and window > limit:
             raise UsageError(f"the model has learned {limit} positions; read no wider windows")
+        rope.refuse_growing("the model", self._model.config.to_dict(), window, "the window")
+        rope.fix_frequencies(self._model, window)
         reader = Reader(self._model, self._model.device)
         for text in texts:
             tokens, n_bytes = text_tokens(self._tokenizer, text)
