@@ -1,30 +1,43 @@
 """Which changes of a config a run on disk can take, and which would mix two measurements.
 
-In: the manifest on disk and the one that the current config, models and articles would make.
-Out: the manifest to go on with, or a ResumeRefusedError that says what differs. Comparisons, margins
+In: the manifest on disk and the one that the current config, models and articles would make, and the articles
+of both. Out: the manifest to go on with, or a ResumeRefusedError that says what differs. Comparisons, margins
 and the baseline are not measured, so they may change at any time. It reads no file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.errors import ResumeRefusedError
 from bench.identity import canonical_json
-from bench.records import ArmRecord, Manifest
+from bench.records import ArmRecord, Article, Manifest
 
 MAX_SHOWN = 5
+_NOT_IN_ID = ("title", "entity", "label", "reference_score", "groups")
+"""What is shown of an article, held to be right of it or counted under, beyond what makes its id."""
 
 
-def resumed(old: Manifest, new: Manifest) -> Manifest:
-    """The manifest to resume `old` with; refused unless `new` measures exactly the same."""
-    _refuse(_differences(old, new) + _added(old, new), old.run_id, "resume")
+def resumed(
+    old: Manifest, new: Manifest, *, was: Sequence[Article] = (), now: Sequence[Article] = ()
+) -> Manifest:
+    """The manifest to resume `old` with; refused unless `new` measures exactly the same.
+
+    `was` and `now` are the articles of both; those that are not given are compared by their ids alone.
+    """
+    _refuse([*_differences(old, new), *_changed(was, now), *_added(old, new)], old.run_id, "resume")
     return old
 
 
-def extended(old: Manifest, new: Manifest) -> Manifest:
-    """`old` with the articles, iterations and arms that only `new` has; refused if anything else differs."""
-    _refuse(_differences(old, new), old.run_id, "extend")
+def extended(
+    old: Manifest, new: Manifest, *, was: Sequence[Article] = (), now: Sequence[Article] = ()
+) -> Manifest:
+    """`old` with the articles, iterations and arms that only `new` has; refused if anything else differs.
+
+    `was` and `now` as in `resumed`.
+    """
+    _refuse([*_differences(old, new), *_changed(was, now)], old.run_id, "extend")
     known_arms = {record.arm for record in old.arms}
     known_articles = set(old.article_ids)
     return old.model_copy(
@@ -70,6 +83,18 @@ def _differences(old: Manifest, new: Manifest) -> list[str]:
         else:
             found += _arm_differences(record, now[record.arm])
     return found
+
+
+def _changed(was: Sequence[Article], now: Sequence[Article]) -> Iterator[str]:
+    """What is now known otherwise of articles that stayed; the run would go on with what it has."""
+    here = {article.id: article for article in now}
+    stayed = [(article, here[article.id]) for article in was if article.id in here]
+    for name in _NOT_IN_ID:
+        differ = [(old, new) for old, new in stayed if getattr(old, name) != getattr(new, name)]
+        if differ:
+            old, new = differ[0]
+            shown = f"{old.id}: was {getattr(old, name)!r}, is {getattr(new, name)!r}"
+            yield f"articles: {len(differ)} of {len(stayed)} have another {name}, e.g. {shown}"
 
 
 def _arm_differences(old: ArmRecord, new: ArmRecord) -> list[str]:

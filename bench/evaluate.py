@@ -177,7 +177,8 @@ def _measured(plan: sweep.Plan, stem: str, watch: Watch) -> Path:
     """The folder of a finished run of this plan.
 
     Its name says what is asked: task, items, settings. A run of that name is gone on with, and arms that it
-    lacks are added; where it measured other weights under an arm's name, a further run is made.
+    lacks are added; where it measured other weights under an arm's name, or something else was held to be
+    right of an item, a further run is made.
     """
     conditions_of_it = [
         plan.task.digest,
@@ -198,16 +199,16 @@ def _measured(plan: sweep.Plan, stem: str, watch: Watch) -> Path:
                 with watch(plan) as progress:
                     sweep.resume(plan, folder, progress, extend=True)
         except ResumeRefusedError:
-            continue  # models that were trained anew since: what the old ones answered stays as it is
+            continue  # models trained anew or items corrected since: what was measured stays as it is
         return folder
     raise AssertionError("a count has no end")
 
 
 def _is_complete(plan: sweep.Plan, folder: Path) -> bool:
     """Whether the run holds all that the plan asks; ResumeRefusedError where it measured something else."""
-    old = store.open_run(folder).manifest
-    new = sweep.new_manifest(plan, old.run_id)
-    conditions.extended(old, new)
+    run = store.open_run(folder)
+    old, new = run.manifest, sweep.new_manifest(plan, run.manifest.run_id)
+    conditions.extended(old, new, was=run.articles(), now=plan.articles)
     return old.status == "finished" and not conditions.additions(old, new)
 
 

@@ -217,8 +217,10 @@ def continued(
         if plan.width is None:
             plan = plan._replace(width=writer.manifest.decode_width)
         old, new = writer.manifest, new_manifest(plan, writer.manifest.run_id)
-        merged = conditions.extended(old, new) if kind == "extended" else conditions.resumed(old, new)
-        known = {article.id: article for article in (*plan.articles, *writer.articles())}
+        stored = writer.articles()
+        decide = conditions.extended if kind == "extended" else conditions.resumed
+        merged = decide(old, new, was=stored, now=plan.articles)
+        known = {article.id: article for article in (*plan.articles, *stored)}
         articles = tuple(known[i] for i in merged.article_ids)
         if kind == "extended":
             writer.add_articles(articles)

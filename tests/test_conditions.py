@@ -4,7 +4,8 @@ import pytest
 
 from bench.conditions import additions, extended, resumed
 from bench.errors import ResumeRefusedError
-from tests.builders import article, manifest, spec
+from bench.records import Entity
+from tests.builders import NOW, article, manifest, spec
 
 ONE, TWO, THREE = article("One."), article("Two."), article("Three.")
 
@@ -55,6 +56,29 @@ def test_a_changed_task_is_named():
 
 def test_an_article_that_is_gone_is_named():
     assert "articles: 1 of 2 are gone or changed" in refusal(base(articles=(ONE, THREE)))
+
+
+@pytest.mark.parametrize("decide", [resumed, extended])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"label": "positive"}, "another label, e.g. {id}: was None, is 'positive'"),
+        ({"reference_score": 0.5}, "another reference_score, e.g. {id}: was None, is 0.5"),
+        ({"title": "Up"}, "another title"),
+        ({"groups": {"agreement": "all"}}, "another groups"),
+        ({"entity": Entity(name="Examplecorp", ticker="EXC")}, "another entity"),
+    ],
+)
+def test_what_is_now_known_otherwise_of_an_article_is_refused(decide, change, said):
+    now = (ONE, TWO.model_copy(update=change), THREE.model_copy(update=change))
+    with pytest.raises(ResumeRefusedError) as caught:
+        decide(base(), base(), was=(ONE, TWO), now=now)
+    assert f"articles: 1 of 2 have {said.format(id=TWO.id)}" in str(caught.value)
+
+
+def test_an_article_that_was_fetched_again_is_the_same():
+    again = ONE.model_copy(update={"fetched_at": NOW, "url": "https://example.org/2"})
+    assert resumed(base(), base(), was=(ONE, TWO), now=(again, TWO)) == base()
 
 
 @pytest.mark.parametrize("decide", [resumed, extended])

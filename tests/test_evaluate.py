@@ -12,7 +12,7 @@ from bench.cli.app import app
 from bench.errors import NoArticlesError
 from bench.evaluate import evaluate
 from bench.evaluation.arms import Settings
-from tests.evaluation.made import training, write_folder
+from tests.evaluation.made import held_out, training, write_folder
 
 ALWAYS = {"answers": ["neutral"]}
 GARBAGE = {"answers": ["maybe"]}
@@ -89,6 +89,19 @@ def test_a_model_that_was_trained_anew_is_measured_anew_and_the_old_run_stays():
     assert second.tasks[0].run_id == f"{first.tasks[0].run_id}-2"
     third = measured(write_folder(training("lora", ref="trained-anew")))
     assert third.tasks[0].run_id == second.tasks[0].run_id
+
+
+def test_items_whose_labels_were_corrected_are_measured_by_the_new_ones():
+    always = training("constant", options=ALWAYS)
+    first = measured(write_folder(always, base=None))
+    corrected = tuple(item.model_copy(update={"label": "neutral"}) for item in held_out())
+    folder = write_folder(always, base=None, articles=corrected)
+    second = measured(folder)
+    assert table(folder, "evaluation")["accuracy"].tolist() == [1]
+    assert second.tasks[0].run_id == f"{first.tasks[0].run_id}-2"
+    again = measured(write_folder(always, base=None))  # as they were
+    assert again.tasks[0].run_id == first.tasks[0].run_id
+    assert again.tasks[0].arms["accuracy"].tolist() == pytest.approx([1 / 3])
 
 
 def test_an_evaluation_that_was_broken_off_goes_on():

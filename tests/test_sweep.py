@@ -209,6 +209,14 @@ def test_a_changed_model_is_refused():
         sweep.resume(plan(options={"tokens": 9}), RUNS / "r")
 
 
+@pytest.mark.parametrize("extend", [False, True])
+def test_a_corrected_label_is_refused(extend):
+    sweep.start(plan(), RUNS, "r")
+    corrected = (ARTICLES[0].model_copy(update={"label": "positive"}), *ARTICLES[1:])
+    with pytest.raises(ResumeRefusedError, match="articles: 1 of 4 have another label"):
+        sweep.resume(plan(corrected), RUNS / "r", extend=extend)
+
+
 def test_articles_that_give_one_prompt_are_refused():
     with pytest.raises(ConfigError, match="give the same zero_shot prompt"):
         sweep._refuse_equal_prompts(plan((ARTICLES[0], ARTICLES[0].model_copy(update={"id": "x"}))))
