@@ -22,6 +22,7 @@ from bench.errors import ModelFileError, StorageError, UsageError, disk_errors
 from bench.model_files import export_card, export_folder, importance_source
 from bench.model_files.importance_source import Texts
 from bench.store import write_whole
+from bench.training.export import forms
 
 if TYPE_CHECKING:
     from bench.training.importance import Measured
@@ -272,7 +273,8 @@ def _register(file: Path, made: Sequence[Quantized]) -> None:
     beside = [one for one in made if one.path.parent == file.parent]
     if not found or not beside:
         return
-    found["forms"] |= {one.quant: _facts(one, file, found["card"]["n_parameters"]) for one in beside}
+    new = [_facts(one, file, found["card"]["n_parameters"]) for one in beside]
+    found["forms"] |= {one["form"]: one for one in new}
     write_whole(file.parent / export_folder.PAGE, export_card.pages(out, found)[export_folder.GGUF].encode())
     export_folder.write_facts(out, found)
     export_folder.write_entries(out, found)
@@ -283,7 +285,7 @@ def _facts(one: Quantized, file: Path, n_parameters: int) -> dict[str, Any]:
     if one.fallen_back:
         said += f" but for {len(one.fallen_back)} matrices ({one.fallen_back[0]})"
     return {
-        "form": one.quant,
+        "form": forms.gguf(one.quant).name,
         "quant": one.quant,
         "kind": "gguf",
         "file": one.path.name,

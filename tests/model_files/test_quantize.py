@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gguf
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
@@ -129,6 +130,23 @@ def test_a_quant_of_an_export_joins_its_card_and_its_entry(tmp_path):
     assert "m-base-q5_K_M.gguf" in Path("out/gguf/README.md").read_text()
     assert "- q5_K_M" in Path("out/models.yaml").read_text()
     assert json.loads(Path("out/export.json").read_text())["forms"]["q5_K_M"]["published"] is True
+
+
+def test_a_precision_of_an_export_stands_beside_the_folder_of_its_name(tmp_path):
+    model = make_model(tmp_path / "m")
+    export(str(model), parse("fp16,gguf-fp32"), Path("out"))
+    quantize(Path("out/gguf/m-base-fp32.gguf"), ["fp16"])
+    forms = json.loads(Path("out/export.json").read_text())["forms"]
+    assert {name: one["file"] for name, one in forms.items()} == {
+        "fp16": "fp16",
+        "gguf-fp32": "m-base-fp32.gguf",
+        "gguf-fp16": "m-base-fp16.gguf",
+    }
+    entries = yaml.safe_load(Path("out/models.yaml").read_text())["models"]
+    assert [(entry["backend"], entry["quants"]) for entry in entries] == [
+        ("llama_cpp", ["fp32", "fp16"]),
+        ("hf", ["fp16"]),
+    ]
 
 
 def test_the_command_says_size_and_divergence(source, articles):

@@ -44,12 +44,17 @@ def form(name: str) -> Form:
     if lowered in QUANTIZED:
         return Form(lowered, "quantized", lowered)
     if lowered.startswith(_GGUF) and lowered.removeprefix(_GGUF) in PRECISIONS:
-        return Form(lowered, "gguf", lowered.removeprefix(_GGUF))
+        return gguf(lowered.removeprefix(_GGUF))
     quants = _engine_quants()
     quant = {known.lower(): known for known in quants}.get(lowered)
     if quant is None:
         raise UsageError(f"--to {name!a}: no such form{_near(name)}; there are {_known()}")
-    return Form(quant, "gguf", quant)
+    return gguf(quant)
+
+
+def gguf(quant: str) -> Form:
+    """The GGUF file of a quant; a precision alone is the name of the transformers folder."""
+    return Form(_GGUF + quant if quant in PRECISIONS else quant, "gguf", quant)
 
 
 def _near(name: str) -> str:
