@@ -579,6 +579,11 @@ class Manifest(Record):
     """Where it stands."""
 
     @property
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """What the arms are, in order."""
+        return tuple(record.spec for record in self.arms)
+
+    @property
     def n_expected_samples(self) -> int:
         """Samples in the whole run."""
         n_iterations = sum(record.iterations or self.iterations for record in self.arms)

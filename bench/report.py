@@ -137,7 +137,7 @@ def make_report(
         gate=gate,
         paths=tuple(paths),
         sentences=(
-            *quality_sentences(data.table("quality"), data.table("quality_pairs")),
+            *quality_sentences(data.table("quality"), data.table("quality_pairs"), manifest.specs),
             *forgetting_sentences(data.table("forgetting")),
             *slice_sentences(data.table("slices")),
             *(group_sentences(tables["pairs"], arms, baseline) if schema.score is not None else ()),

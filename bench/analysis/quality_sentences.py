@@ -1,50 +1,53 @@
 """What the tables of quality say, in one plain sentence a group and a pair of groups.
 
-In: `quality.csv` and `quality_pairs.csv`. Out: text for the terminal, the sheet Decision and the page. It
-decides nothing: an interval around zero is no difference shown, and not none.
+In: `quality.csv`, `quality_pairs.csv` and the arms' specs. Out: text for the terminal, the sheet Decision and
+the page. It decides nothing: an interval around zero is no difference shown, and not none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.sentences import records
+from bench.records import ModelSpec
 
 MOST_NAMED = 8
 """Arms of one group that are named; a larger group is told by its best and its worst."""
 
 
-def quality_sentences(quality: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+def quality_sentences(quality: pd.DataFrame, pairs: pd.DataFrame, specs: Collection[ModelSpec]) -> list[str]:
     """How often each group's arms are right, then fine-tuned against base and further comparisons.
 
-    Unit: the item; 95 % intervals over items. Nothing where no item has a label or a reference score.
+    `specs` are those of the run's arms: they say which group an arm is of. Unit: the item; 95 % intervals
+    over items. Nothing where no item has a label or a reference score.
     """
     made = []
     if "accuracy" in quality.columns:
-        keys = ["family", "variant", "backend", "prompt_style", "output"]
-        for _, members in quality.groupby(keys, sort=False, observed=True):
-            made += _of_group(list(records(members)))
+        group_of = {spec.arm: spec.group for spec in specs}
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for row in records(quality):
+            groups.setdefault(group_of.get(row["arm"], row["arm"]), []).append(row)
+        for name, members in groups.items():
+            made += _of_group(name, members)
     made += [text for row in records(pairs) if row["kind"] != "quantization" and (text := _of_pair(row))]
     return made
 
 
-def _of_group(members: list[dict[str, Any]]) -> list[str]:
+def _of_group(name: str, members: list[dict[str, Any]]) -> list[str]:
     known = [row for row in members if not math.isnan(row["accuracy"])]
     if not known:
         return []
     if len(known) > MOST_NAMED:
         ordered = sorted(known, key=lambda row: row["accuracy"])
         known = [ordered[-1], ordered[0]]
-    first = known[0]
     said = ", ".join(
         f"{row['quant']} {_percent(row['accuracy'])}{_span(row, 'accuracy_bounded')}" for row in known
     )
-    name = f"{first['family']}/{first['variant']}@{first['backend']}"
-    return [f"{name}, right answers over {first['n_items']} items: {said}."]
+    return [f"{name}, right answers over {known[0]['n_items']} items: {said}."]
 
 
 def _of_pair(row: Mapping[str, Any]) -> str:

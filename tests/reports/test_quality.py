@@ -187,7 +187,8 @@ def test_without_a_stated_confidence_there_is_no_reliability_plot(data):
 
 def test_the_page_says_how_often_arms_are_right_beside_the_verdict(data):
     head = page_html(judged(data)).partition("</section>")[0]
-    for sentence in quality_sentences(data.table("quality"), data.table("quality_pairs")):
+    tables = data.table("quality"), data.table("quality_pairs")
+    for sentence in quality_sentences(*tables, data.manifest.specs):
         assert sentence in head
 
 

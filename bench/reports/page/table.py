@@ -76,7 +76,7 @@ def head(data: ReportInput) -> str:
         enclosed("p", _word(verdict) + ", ".join(_breakable(arm) for arm in arms))
         for verdict, arms in found.others
     ]
-    right = quality_sentences(data.table("quality"), data.table("quality_pairs"))
+    right = quality_sentences(data.table("quality"), data.table("quality_pairs"), data.manifest.specs)
     right += slice_sentences(data.table("slices"))
     title = element("h2", "Which arm may I ship?", id="answer-title")
     summary = element("p", found.summary, class_="summary")

@@ -102,7 +102,7 @@ def _notes(data: ReportInput) -> list[str]:
         (f"The score goes from {low:g} to {high:g}. " if has_score(manifest) else "")
         + "The article is the unit: all bounds are over articles. – is undefined.",
     ]
-    notes += quality_sentences(data.table("quality"), data.table("quality_pairs"))
+    notes += quality_sentences(data.table("quality"), data.table("quality_pairs"), manifest.specs)
     notes += _reading(data)
     if data.gate is None and not any(
         article.label or article.reference_score is not None for article in data.articles
