@@ -32,6 +32,18 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
 
 
+def context_tokens(folder: Path) -> int | None:
+    """Longest sequence that the folder's model was made for; None where its config names none."""
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{folder}: its config cannot be loaded: {one_line(error)}") from error
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(found) if found else None
+
+
 def load_causal(folder: Path, dtype: Any, quantization: Any = None, attention: str = "sdpa") -> Any:
     """The folder's causal model; with `quantization` on the device that this process trains on."""
     try:

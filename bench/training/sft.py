@@ -21,8 +21,8 @@ from bench.training import hf_trainer, unsloth_base
 from bench.training.conversation import Conversations
 from bench.training.machine import has_gpu
 from bench.training.methods import Job
-from bench.training.model_folder import load_causal, load_tokenizer, safe_for_training
-from bench.training.sft_data import sequences
+from bench.training.model_folder import context_tokens, load_causal, load_tokenizer, safe_for_training
+from bench.training.sft_data import Longest, sequences
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -50,35 +50,53 @@ def fit(job: Job, dtype: torch.dtype, adapt: Callable[[Any], Any], quantization:
         raise ConfigError("this method needs a base model; set `base`")
     fields = hf_trainer.arguments(job, **_own(job))
     set_seed(job.seed)  # before an adapter's first weights are drawn
-    model, tokenizer = _loaded(job, job.base, dtype, quantization)
+    context = context_tokens(job.base)
+    model, tokenizer = _loaded(job, job.base, dtype, quantization, context)
     conversations = Conversations(tokenizer, str(job.base)) if job.data.train else None
     if conversations is not None:
         _refuse_end(model, tokenizer, conversations, job)
     safe_for_training(model)
-    found = sequences(job.data, tokenizer, conversations, job.trainer.max_tokens)
+    adapted = adapt(model)
+    longest = _longest(job, context, adapted)
+    if job.trainer.packing:
+        fields["max_length"] = longest.n_tokens
+    found = sequences(job.data, tokenizer, conversations, longest)
     if left_out := found.counts["examples_too_long"]:
         job.progress.note(
-            f"{job.out.name}: {left_out} of {len(job.data.train)} examples are longer than "
-            f"{job.trainer.max_tokens} tokens and are left out"
+            f"{job.out.name}: {left_out} of {len(job.data.train)} examples are longer than {longest.said} "
+            "and are left out"
         )
     if hf_trainer.evaluates(job) and found.validation is None:
         raise ConfigError(
-            f"trainer.max_tokens: {job.trainer.max_tokens}: everything held out is longer; raise it, or set "
-            "evaluate: false"
+            f"everything held out is longer than {longest.said}; {longest.remedy}, or set evaluate: false"
         )
-    adapted = adapt(model)
     trainer = trainer_for(adapted, tokenizer, found, fields, job)
     facts = hf_trainer.run(trainer, job).as_data() | {"data": found.counts}
     return Fitted(trainer.accelerator.unwrap_model(trainer.model), tokenizer, facts, _is_main(trainer))
 
 
-def _loaded(job: Job, base: Path, dtype: torch.dtype, quantization: Any) -> tuple[Any, Any]:
+def _longest(job: Job, context: int | None, adapted: Any) -> Longest:
+    """What a sequence may measure: what the recipe says, and never more than the base has places for."""
+    wanted = job.trainer.max_tokens
+    if context is None:
+        return Longest(wanted)
+    # learned vectors that stand before every prompt take places too
+    prompt = getattr(adapted, "active_peft_config", None)
+    room = context - int(getattr(prompt, "num_virtual_tokens", None) or 0)
+    return Longest(wanted) if wanted <= room else Longest(room, of_base=True)
+
+
+def _loaded(
+    job: Job, base: Path, dtype: torch.dtype, quantization: Any, context: int | None
+) -> tuple[Any, Any]:
     """Model and tokenizer, through Unsloth where the recipe asks for it."""
     if not job.trainer.unsloth:
         return load_causal(base, dtype, quantization, _attention(job)), load_tokenizer(base)
     if job.trainer.packing:
         raise ConfigError("trainer.packing: true is not done through Unsloth; write false")
-    return unsloth_base.load(base, job.trainer.max_tokens, dtype, in_4bit=quantization is not None)
+    # it stretches the positions of a base that is asked for more than it has
+    n_tokens = min(job.trainer.max_tokens, context or job.trainer.max_tokens)
+    return unsloth_base.load(base, n_tokens, dtype, in_4bit=quantization is not None)
 
 
 def trainer_for(model: Any, tokenizer: Any, found: Any, fields: dict[str, Any], job: Job) -> Any:

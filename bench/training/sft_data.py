@@ -2,8 +2,8 @@
 
 In: examples and raw texts, and a tokenizer. Out: a data set of `input_ids` and `labels`, in which only an
 answer's tokens and the end of its turn bear loss, and of raw text every token. An example longer than
-`max_tokens` is left out and counted, never cut: a cut answer teaches to stop in the middle. Raw text may end
-anywhere. Where there are examples, texts stand evenly between them.
+`max_tokens`, or than the base can read, is left out and counted, never cut: a cut answer teaches to stop in
+the middle. Raw text may end anywhere. Where there are examples, texts stand evenly between them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,26 @@ IGNORED = -100
 """Label of a token that bears no loss."""
 
 
+class Longest(NamedTuple):
+    """What a sequence may measure."""
+
+    n_tokens: int
+    of_base: bool = False
+    """Whether the base sets it, and not `trainer.max_tokens`."""
+
+    @property
+    def said(self) -> str:
+        """It, for a message."""
+        return (
+            f"the {self.n_tokens} tokens that the base reads" if self.of_base else f"{self.n_tokens} tokens"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What makes room."""
+        return "take a base that reads more" if self.of_base else "raise trainer.max_tokens"
+
+
 class Sequences(NamedTuple):
     """What is trained on and what is held out."""
 
@@ -33,13 +53,12 @@ class Sequences(NamedTuple):
     """Examples, how many were too long, and sequences of raw text; for the card."""
 
 
-def sequences(data: Data, tokenizer: Any, conversations: Conversations | None, max_tokens: int) -> Sequences:
+def sequences(data: Data, tokenizer: Any, conversations: Conversations | None, longest: Longest) -> Sequences:
     """Both sides; ConfigError where nothing is short enough. Examples need `conversations`."""
+    max_tokens = longest.n_tokens
     train, too_long = _examples(data.train, conversations, max_tokens)
     if data.train and not train:
-        raise ConfigError(
-            f"trainer.max_tokens: {max_tokens}: all {len(data.train)} examples are longer; raise it"
-        )
+        raise ConfigError(f"all {len(data.train)} examples are longer than {longest.said}; {longest.remedy}")
     texts = _documents(data.texts, tokenizer, max_tokens, ends=not train)
     if not train and not texts:
         raise ConfigError("there is nothing to learn from; give `data` with a `task`, or texts")

@@ -103,7 +103,7 @@ class TrainerOptions(Record):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Mixed precision; fp16 needs a GPU."""
     max_tokens: int = Field(512, ge=8, le=1_000_000)
-    """Longest sequence; a longer example is left out (counted), never cut."""
+    """Longest sequence, never more than the base reads; a longer example is left out (counted), never cut."""
     packing: bool = False
     """Several examples in one sequence; refused where they would see each other."""
     group_by_length: bool = True

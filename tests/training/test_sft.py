@@ -11,7 +11,7 @@ from bench.training import hf_trainer, sft
 from bench.training.conversation import Conversations
 from bench.training.methods import Example, Turn
 from bench.training.model_folder import load_causal, load_tokenizer
-from bench.training.sft_data import IGNORED, sequences
+from bench.training.sft_data import IGNORED, Longest, sequences
 from tests.training import tuning
 
 
@@ -21,7 +21,7 @@ def prepared(tmp_path, template="plain", learnt=None, **trainer):
     job = tuning.job(tmp_path, "full", folder, learnt, trainer=trainer)
     tokenizer = load_tokenizer(folder)
     conversations = Conversations(tokenizer, "base")
-    found = sequences(job.data, tokenizer, conversations, job.trainer.max_tokens)
+    found = sequences(job.data, tokenizer, conversations, Longest(job.trainer.max_tokens))
     fields = hf_trainer.arguments(job, **sft._own(job))
     return sft.trainer_for(load_causal(folder, "auto"), tokenizer, found, fields, job), found, job
 
@@ -93,7 +93,7 @@ def test_a_longer_example_is_left_out_and_counted_and_never_cut(tmp_path):
 
 
 def test_a_recipe_whose_every_example_is_too_long_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="max_tokens: 8: all 16 examples are longer"):
+    with pytest.raises(ConfigError, match="all 16 examples are longer than 8 tokens; raise"):
         prepared(tmp_path, max_tokens=8)
 
 
@@ -145,3 +145,37 @@ def test_a_base_that_would_not_stop_at_the_end_of_its_turn_is_refused(tmp_path):
     job = tuning.job(tmp_path, "full", folder)
     with pytest.raises(ModelFileError, match=r"ends a turn with <\|im_end\|>"):
         sft.fit(job, sft.DTYPES["fp32"], lambda model: model)
+
+
+def trained_on_long_texts(tmp_path, kind, learnt):
+    said = tuning.Noted()
+    folder = tuning.base(tmp_path / "base", kind)  # which reads 512 tokens
+    job = tuning.job(
+        tmp_path, "full", folder, learnt, said, trainer={"max_tokens": 4000, "steps": 1, "evaluate": False}
+    )
+    return sft.fit(job, sft.DTYPES["fp32"], lambda model: model), said
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_an_example_longer_than_the_base_reads_is_left_out_and_counted(tmp_path, kind):
+    long = tuning.examples(1)[0]._replace(answer="good " * 600)
+    fitted, said = trained_on_long_texts(tmp_path, kind, tuning.data(train=(*tuning.examples(5), long)))
+    assert (fitted.facts["data"]["examples"], fitted.facts["data"]["examples_too_long"]) == (5, 1)
+    assert "out: 1 of 6 examples are longer than the 512 tokens that the base reads and are left out" in (
+        said.notes
+    )
+
+
+def test_a_base_that_can_read_no_example_is_refused(tmp_path):
+    long = tuning.examples(1)[0]._replace(answer="good " * 600)
+    with pytest.raises(ConfigError, match="all 1 examples are longer than the 512 tokens that the base"):
+        trained_on_long_texts(tmp_path, "llama", tuning.data(train=(long,)))
+
+
+def test_learned_vectors_before_a_prompt_take_places_of_the_base(tmp_path):
+    import peft
+
+    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
+    adapted = peft.get_peft_model(load_causal(tuning.base(tmp_path / "base"), "auto"), config)
+    job = tuning.job(tmp_path, "full", tmp_path / "base", trainer={"max_tokens": 510})
+    assert sft._longest(job, 512, adapted) == Longest(504, of_base=True)
