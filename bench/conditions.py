@@ -7,6 +7,7 @@ and the baseline are not measured, so they may change at any time. It reads no f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -87,14 +88,19 @@ def _differences(old: Manifest, new: Manifest) -> list[str]:
 
 def _changed(was: Sequence[Article], now: Sequence[Article]) -> Iterator[str]:
     """What is now known otherwise of articles that stayed; the run would go on with what it has."""
-    here = {article.id: article for article in now}
-    stayed = [(article, here[article.id]) for article in was if article.id in here]
+    here = {article.id: _known(article) for article in now}
+    stayed = [(article.id, _known(article), here[article.id]) for article in was if article.id in here]
     for name in _NOT_IN_ID:
-        differ = [(old, new) for old, new in stayed if getattr(old, name) != getattr(new, name)]
+        differ = [(i, old[name], new[name]) for i, old, new in stayed if old[name] != new[name]]
         if differ:
-            old, new = differ[0]
-            shown = f"{old.id}: was {getattr(old, name)!r}, is {getattr(new, name)!r}"
+            shown = "{}: was {!r}, is {!r}".format(*differ[0])
             yield f"articles: {len(differ)} of {len(stayed)} have another {name}, e.g. {shown}"
+
+
+def _known(article: Article) -> dict[str, Any]:
+    """As a run's file gives it back: there a score that is no number is absent."""
+    known: dict[str, Any] = json.loads(article.model_dump_json(include=set(_NOT_IN_ID)))
+    return known
 
 
 def _arm_differences(old: ArmRecord, new: ArmRecord) -> list[str]:

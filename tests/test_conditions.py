@@ -1,5 +1,7 @@
 """What a resume and an extension accept, and what they refuse."""
 
+import math
+
 import pytest
 
 from bench.conditions import additions, extended, resumed
@@ -79,6 +81,11 @@ def test_what_is_now_known_otherwise_of_an_article_is_refused(decide, change, sa
 def test_an_article_that_was_fetched_again_is_the_same():
     again = ONE.model_copy(update={"fetched_at": NOW, "url": "https://example.org/2"})
     assert resumed(base(), base(), was=(ONE, TWO), now=(again, TWO)) == base()
+
+
+def test_a_score_that_is_no_number_is_as_absent_as_the_file_has_it():
+    now = ONE.model_copy(update={"reference_score": math.nan})
+    assert resumed(base(), base(), was=(ONE, TWO), now=(now, TWO)) == base()
 
 
 @pytest.mark.parametrize("decide", [resumed, extended])
