@@ -192,13 +192,13 @@ class GateConfig(Record):
     """Largest drop of the valid rate against the baseline."""
     valid_floor: float = Field(0.95, ge=0, le=1)
     """Smallest valid rate of any arm."""
-    mean: float = Field(0.05, gt=0)
+    mean: float = Field(0.05, gt=0, allow_inf_nan=False)
     """Largest shift of the mean score, either way."""
-    rms: float = Field(0.10, gt=0)
+    rms: float = Field(0.10, gt=0, allow_inf_nan=False)
     """Largest root-mean-square drift of the articles' scores."""
-    variance_ratio: float = Field(2.0, gt=1)
+    variance_ratio: float = Field(2.0, gt=1, allow_inf_nan=False)
     """Largest ratio of the within-article variances."""
-    variance_abs: float = Field(0.02, gt=0)
+    variance_abs: float = Field(0.02, gt=0, allow_inf_nan=False)
     """A rise of the variance below the square of this never matters."""
     labels: float = Field(0.05, gt=0, lt=1)
     """Largest excess disagreement of labels."""

@@ -25,6 +25,7 @@ from bench.gate_evidence import (
     notes,
     numbers,
     reference_arms,
+    settings_notes,
 )
 from bench.records import ArmVerdict, GateAnswer, GateArm, GateResult
 
@@ -71,7 +72,7 @@ def judge(
         margins=margins.model_dump(exclude_none=True),
         exit_code=0,
         asked={name: questions.load(name).ASKS for name in questions.names()},
-        notes=tuple(notes(data)),
+        notes=(*notes(data), *settings_notes(data, margins, configured, asked)),
         arms=tuple(arms),
     )
     return chosen(result)

@@ -266,3 +266,26 @@ def notes(data: Measured) -> Iterator[str]:
     repeats = [str(arm) for arm, of in zip(data.arms["arm"], data.arms["repeat_of"], strict=True) if of]
     if repeats:
         yield f"A/A arms are no candidates and are not judged: {', '.join(repeats)}"
+
+
+def settings_notes(
+    data: Measured, margins: GateConfig, configured: str | None, asked: str | None
+) -> Iterator[str]:
+    """Where the verdicts rest on other margins or another baseline than the run's own config has.
+
+    The present config decides; but one that was not found, or of another folder, must not do so unseen.
+    """
+    from bench.analysis.comparisons import arms_of, no_such_baseline
+
+    judged = [arm for arm in arms_of(data.arms) if not arm.repeat_of]
+    if configured is not None and asked is None:
+        quants, names = {arm.quant for arm in judged}, [arm.arm for arm in judged]
+        if configured not in quants and not match_arm(configured, names):
+            yield no_such_baseline(configured)
+    own, then = data.manifest.config.get("baseline"), data.manifest.config.get("gate")
+    now = margins.model_dump(mode="json")
+    before = {**now, **then} if isinstance(then, dict) else now
+    if other := [f"{name} {now[name]} (then {before[name]})" for name in now if before[name] != now[name]]:
+        yield f"judged by other margins than those of the config it was measured with: {', '.join(other)}"
+    if own is not None and asked is None and own != configured:
+        yield f"the config it was measured with has baseline {own}, the present one {configured or 'none'}"

@@ -16,8 +16,10 @@ nothing about what may be resumed: `bench.sweep` does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +37,10 @@ MANIFEST = "manifest.json"
 ARTICLES = "articles.jsonl"
 LOCK = "run.lock"
 FORGETTING = "forgetting.csv"
+LATEST = "latest"
+"""What a command takes for the newest run; no run's name."""
+_RUN_ID = re.compile(r"\w[\w.-]*")
+_LONGEST_ID = 100
 
 
 class Run:
@@ -208,13 +214,33 @@ def open_run(folder: Path) -> Run:
 def find_run(root: Path, name: str) -> Path:
     """The folder of a run by its name, by its path, or `latest`; UsageError names what there is."""
     runs = sorted(list_runs(root), key=lambda folder: _read_manifest(folder / MANIFEST).started_at)
-    if name == "latest" and runs:
+    if name == LATEST and runs:
         return runs[-1]
     for folder in (root / name, Path(name)):
-        if (folder / MANIFEST).is_file():
+        if is_run(folder):
             return folder
     known = ", ".join(folder.name for folder in runs[-8:]) or "none yet; `bench run` makes one"
     raise UsageError(f"no run {name!r} in {root}; there are: {known}")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run lies there; of a name that no disk takes, that none does."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
+
+
+def checked_run_id(name: str) -> str:
+    """The name of a new run; UsageError where it cannot be a folder's or would break a line or a command."""
+    if name == LATEST or not _RUN_ID.fullmatch(name) or len(name.encode("utf-8", "replace")) > _LONGEST_ID:
+        raise UsageError(
+            f"--run-id {name[:_LONGEST_ID]!r}: a run's name is one plain folder name of letters, digits, "
+            f"'.', '_' and '-', at most {_LONGEST_ID} bytes, and not {LATEST!r}"
+        )
+    return name
 
 
 def list_runs(root: Path) -> list[Path]:

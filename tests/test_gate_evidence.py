@@ -1,5 +1,7 @@
 """Baselines, and measurements that may not be trusted."""
 
+import json
+
 import pytest
 
 from bench.config import Config
@@ -119,3 +121,44 @@ def test_missing_samples_are_said():
     scores = {"fp16": steady(seed=1), "q8_0": [cell[:14] for cell in steady(seed=2)]}
     notes = judge_run(write_run(scores)).notes
     assert any("not complete, 1160 of 1200 samples" in note for note in notes)
+
+
+# ---------------------------------------------------------------- settings
+
+
+def settings_said(folder, config, **options):
+    told = judge_run(folder, config, **options).notes
+    return [note for note in told if not note.startswith("the articles carry no labels")]
+
+
+def with_settings(**fields):
+    arm = {"family": "tiny", "variant": "base", "quants": ["fp16"], "backend": "fake", "ref": "x"}
+    return Config.model_validate({"models": [arm], **fields})
+
+
+def test_a_configured_baseline_that_fits_nothing_is_said():
+    folder = write_run({"fp16": steady(seed=1), "q8_0": steady(seed=2)})
+    assert settings_said(folder, with_settings(baseline="q9")) == [
+        "baseline q9: no arm of this run has it, so the usual ones were used"
+    ]
+    assert settings_said(folder, with_settings(baseline="q8_0")) == []
+    assert settings_said(folder, with_settings(baseline="q9"), baseline="fp16") == []
+
+
+def test_other_margins_and_another_baseline_than_the_runs_own_are_said():
+    folder = write_run({"fp16": steady(seed=1), "q8_0": steady(seed=2)})
+    path = folder / "manifest.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    own = {"gate": {"mean": 0.005}, "baseline": "q8_0"}
+    path.write_text(json.dumps({**known, "config": own}), encoding="utf-8")
+    assert settings_said(folder, None) == [
+        "judged by other margins than those of the config it was measured with: mean 0.05 (then 0.005)",
+        "the config it was measured with has baseline q8_0, the present one none",
+    ]
+    assert settings_said(folder, with_settings(gate={"mean": 0.005}, baseline="q8_0")) == []
+
+
+@pytest.mark.parametrize("name", ["mean", "rms", "variance_ratio", "variance_abs"])
+def test_a_margin_without_end_is_refused(name):
+    with pytest.raises(ValueError, match="finite"):
+        with_settings(gate={name: float("inf")})

@@ -184,3 +184,21 @@ def test_a_missing_article_is_an_error(writer):
     (writer.folder / store.ARTICLES).write_text("")
     with pytest.raises(StorageError, match="is missing"):
         writer.articles()
+
+
+@pytest.mark.parametrize("name", ["r1", "2026-11-21_a.b", "_x", "été"])
+def test_a_plain_name_is_a_runs_name(name):
+    assert store.checked_run_id(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "latest", "a b", "x\ny", "../x", "a/b", "-x", ".x", "a" * 101, "é" * 60, "a\n"]
+)
+def test_a_name_that_breaks_a_line_a_command_or_a_path_is_refused(name):
+    with pytest.raises(UsageError, match="a run's name is one plain folder name"):
+        store.checked_run_id(name)
+
+
+def test_a_name_longer_than_any_disk_takes_is_no_run(tmp_path):
+    with pytest.raises(UsageError, match="there are: none yet"):
+        store.find_run(tmp_path, "a" * 300)

@@ -174,5 +174,10 @@ def baseline_notes(frame: pd.DataFrame, baseline: str | None = None) -> list[str
             quants = ", ".join(arm.quant for arm in group)
             notes.append(f"{name}: no baseline among {quants}; set `baseline` in the config to compare them")
     if baseline is not None and not any(baseline in (arm.arm, arm.quant) for arm in arms):
-        notes.append(f"baseline {baseline}: no arm of this run has it, so the usual ones were used")
+        notes.append(no_such_baseline(baseline))
     return notes
+
+
+def no_such_baseline(baseline: str) -> str:
+    """What is said of a configured baseline that fits nothing."""
+    return f"baseline {baseline}: no arm of this run has it, so the usual ones were used"

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.comparisons import baseline_arms
+from bench.analysis.questions import articles_within
 
 SIGNIFICANT = 0.05
 AGREEMENT_ONLY = "The articles carry no labels: this is agreement with the baseline, not correctness."
@@ -60,11 +61,16 @@ def finding(row: dict[str, Any]) -> str:
 
 
 def needed(row: dict[str, Any]) -> str:
-    """How many articles would settle the margin if the arms were equal; empty where that is unknown."""
-    n = row["n_articles_needed"]
-    if math.isnan(n) or n <= row["n_articles"]:
+    """How many articles would settle the margin, as the gate says it: enough for this very shift, and for a
+    power of .80 were there none. Empty where that is unknown."""
+    shift, margin, n = abs(row["mean_difference"]), row["tost_margin"], int(row["n_articles"])
+    if shift >= margin:
+        return ", the shift itself is near the margin"
+    found = (row["n_articles_needed"], articles_within(shift, row["sd_difference"], margin, n))
+    articles = max((one for one in found if not math.isnan(one)), default=math.nan)
+    if math.isnan(articles) or articles <= n:
         return ""
-    return f", about {n:.0f} articles like these would settle it"
+    return f", about {articles:.0f} articles like these would settle it"
 
 
 def oriented(row: dict[str, Any], baselines: Collection[str]) -> dict[str, Any]:

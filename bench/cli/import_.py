@@ -29,12 +29,11 @@ def command(
     from bench.identity import slug
     from bench.seed.layout import LAYOUTS, import_seed
     from bench.seed.names import map_text
+    from bench.store import checked_run_id
 
     if layout not in LAYOUTS:
         raise UsageError(f"--layout {layout}: unknown; choose from {', '.join(LAYOUTS)}")
-    name = run_id if run_id is not None else slug(path.resolve().name)
-    if name in {"", ".", "..", "latest"} or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"--run-id {name!r}: a run's name is one plain folder name")
+    name = checked_run_id(run_id if run_id is not None else slug(path.resolve().name))
     made = import_seed(path, RUNS, name, map_file)
     if as_json:
         summary = {

@@ -120,12 +120,10 @@ def _compare_probabilities(plan: Plan, folder: Path) -> None:
 
 def existing_run(run_id: str) -> Path | None:
     """The folder of the run of that name, None if there is none; UsageError for what is no name."""
-    from bench.store import MANIFEST
+    from bench.store import checked_run_id, is_run
 
-    if run_id in {"", ".", "..", "latest"} or Path(run_id).name != run_id:
-        raise UsageError(f"--run-id {run_id!r}: a run's name is one plain folder name")
-    folder = RUNS / run_id
-    return folder if (folder / MANIFEST).is_file() else None
+    folder = RUNS / checked_run_id(run_id)
+    return folder if is_run(folder) else None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from bench.analysis.sentences import finding, group_sentences, oriented
 from bench.analysis.tables import build_tables
@@ -11,6 +12,7 @@ ROW = {
     "arm_a": "x",
     "arm_b": "y",
     "mean_difference": 0.1,
+    "sd_difference": 0.256,
     "ci_low": -0.02,
     "ci_high": 0.22,
     "p_value": 0.2,
@@ -25,7 +27,15 @@ ROW = {
 
 def test_a_difference_that_is_not_significant_is_not_called_a_pass():
     assert finding(ROW).startswith("not enough data, +0.100 (-0.020 to +0.220)")
-    assert "about 80 articles" in finding(ROW)
+    assert finding(ROW).endswith("the shift itself is near the margin")
+
+
+@pytest.mark.parametrize(("shift", "least", "most"), [(0.0, 80, 80), (0.03, 443, 460)])
+def test_the_articles_that_would_settle_it_are_enough_for_the_shift_that_was_found(shift, least, most):
+    said = finding({**ROW, "mean_difference": shift})
+    n = int(said.partition(", about ")[2].partition(" articles")[0])
+    # (1.645 x 0.256 / 0.02)^2 = 443.3, in steps of two percent
+    assert least <= n <= most
 
 
 def test_a_significant_difference_is_said():

@@ -207,14 +207,22 @@ def counts_above(n: int) -> IntArray:
 def articles_for_bound(
     evidence: Evidence, estimate: FloatArray, sd: FloatArray, margin: float, n: IntArray
 ) -> FloatArray:
-    """Fewest articles with which estimate + t_.95 sd / sqrt G stays within the margin, if both hold."""
+    """Fewest articles with which each bound stays within the margin, where planning is asked for."""
     needed = np.full(len(estimate), np.nan)
     if evidence.planning:
-        for i in np.flatnonzero((estimate < margin) & (sd > 0) & (n >= 2)):
-            tried = counts_above(int(n[i]))
-            half = rows.t_quantile(1 - TAIL, tried - 1) * sd[i] / np.sqrt(tried)
-            needed[i] = fewest(estimate[i] + half <= margin, tried)
+        for i in np.flatnonzero(n >= 2):
+            needed[i] = articles_within(float(estimate[i]), float(sd[i]), margin, int(n[i]))
     return needed
+
+
+def articles_within(estimate: float, sd: float, margin: float, n: int) -> float:
+    """Fewest articles above n with which estimate + t_.95 sd / sqrt G is at most the margin, if both hold;
+    NaN where no number would do."""
+    if not (estimate < margin and sd > 0):
+        return float("nan")
+    tried = counts_above(n)
+    half = rows.t_quantile(1 - TAIL, tried - 1) * sd / np.sqrt(tried)
+    return fewest(estimate + half <= margin, tried)
 
 
 def settle_words(n_articles: float, n_iterations: float) -> str:
