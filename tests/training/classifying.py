@@ -17,6 +17,8 @@ from transformers import (
     OPTConfig,
     OPTForCausalLM,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForMaskedLM,
 )
 
 from bench import backends, tasks
@@ -37,6 +39,7 @@ TELLING = {
 }
 STD = 0.1
 """Of the bases' first weights: tiny ones hardly learn with the usual 0.02."""
+ENCODERS = ("distilbert", "roberta")
 FILLING = ("sales", "of", "the", "company", "in", "spring", "north", "harbour", "unit", "after", "years")
 SYSTEM = "Say how the news sounds."
 
@@ -140,7 +143,7 @@ def _words(*, marks: bool) -> PreTrainedTokenizerFast:
 
 def make_base(kind: str, folder: Path) -> Path:
     """A random base of one architecture, as save_pretrained writes it."""
-    tokenizer = _words(marks=kind == "distilbert")
+    tokenizer = _words(marks=kind in ENCODERS)
     n = len(tokenizer)
     ends: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
     torch.manual_seed(0)
@@ -155,6 +158,20 @@ def make_base(kind: str, folder: Path) -> Path:
                 n_heads=2,
                 max_position_embeddings=64,
                 initializer_range=STD,
+            )
+        )
+    elif kind == "roberta":
+        # its positions begin after the padding token's
+        model = RobertaForMaskedLM(
+            RobertaConfig(
+                vocab_size=n,
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=80,
+                initializer_range=STD,
+                pad_token_id=0,
             )
         )
     elif kind == "gpt2":

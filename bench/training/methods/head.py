@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bench.classifiers import HEAD_NAMES
 from bench.errors import ModelFileError
 from bench.hf_folder.loading import quiet
 from bench.records import Text
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 NEEDS_BASE = True
 _LORA = ("r", "alpha", "lora_dropout", "targets")
+_HEAD = rf".*({'|'.join(HEAD_NAMES)})(\..*)?"
+"""What peft trains and keeps whole beside a LoRA, by the ends of its names: `pre_classifier` is of it too."""
 
 
 class Options(ClassifierOptions):
@@ -103,10 +106,11 @@ def _prepared(model: Any, options: Options) -> Any:
         lora_alpha=options.alpha,
         lora_dropout=options.lora_dropout,
         target_modules=targets,
+        exclude_modules=_HEAD,
     )
     try:
         return peft.get_peft_model(model, config)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(
             f"no LoRA fits this base: {' '.join(str(error).split())[:200]}; name its layers in method.targets"
         ) from error

@@ -110,6 +110,24 @@ def test_a_lora_over_int8_weights_stays_beside_them(base, tmp_path, monkeypatch)
         assert answer["confidence"] == pytest.approx(probability, abs=0.03)  # the arm computes in fp16
 
 
+@pytest.mark.parametrize("kind", ["distilbert", "roberta"])
+@pytest.mark.parametrize("quant", ["none", "int8"])
+def test_a_head_of_several_layers_is_trained_whole_beside_a_lora(kind, quant, base, tmp_path, monkeypatch):
+    if quant == "int8":
+        pytest.importorskip("bitsandbytes")
+    trainers = kept_trainer(monkeypatch)
+    trained = HEAD.train(
+        job(tmp_path, "head", base(kind), adapter="lora", quant=quant, trainer={"epochs": 1})
+    )
+    of_head = {row["name"] for row in trained.facts["table"] if "classifier" in row["name"]}
+    assert any({"distilbert": "pre_classifier", "roberta": ".dense."}[kind] in name for name in of_head)
+    assert not any("lora" in name for name in of_head)
+    found = answers(arm(trained), TEXTS)
+    for answer, (_label, probability) in zip(found, likeliest(trainers[0], trained, TEXTS), strict=True):
+        # over int8 weights the arm computes in fp16
+        assert answer["confidence"] == pytest.approx(probability, abs=1e-4 if quant == "none" else 0.03)
+
+
 def test_the_instruction_arrives_alike_in_training_and_evaluation(base, tmp_path, monkeypatch):
     from transformers import DistilBertForSequenceClassification as Model
 
