@@ -1,8 +1,8 @@
 """Every model below a folder, with what it takes: size, bits per weight, memory, seconds to load.
 
 In: a folder. Out: a row for each GGUF file and each transformers folder; a damaged one is a row with its
-error. Memory and seconds come from runs whose model had the same digest, or are measured where asked, each
-model alone in a process of its own; where neither is so they are None.
+error. Memory and seconds come from runs that loaded the same weights as the same quant, or are measured
+where asked, each model alone in a process of its own; where neither is so they are None.
 """
 
 from __future__ import annotations
@@ -105,9 +105,18 @@ def _context(files: model_folder.ModelFiles) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _known_costs(runs: Path) -> dict[str, Cost]:
-    """What runs measured, by the digest of what they loaded; the latest run wins."""
-    found: dict[str, Cost] = {}
+_Weights = tuple[str, str | None]
+"""A digest, and what was made of those weights on loading."""
+
+
+def _weights(digest: str, backend: str, quant: str | None) -> _Weights:
+    """hf loads one folder as several quants; a file of another backend is of one, whatever it was called."""
+    return digest, quant if backend == "hf" else None
+
+
+def _known_costs(runs: Path) -> dict[_Weights, Cost]:
+    """What runs measured, by what they loaded; the latest run wins."""
+    found: dict[_Weights, Cost] = {}
     for folder in store.list_runs(runs):
         try:
             manifest = store.open_run(folder).manifest
@@ -117,19 +126,19 @@ def _known_costs(runs: Path) -> dict[str, Cost]:
             loaded = arm.loaded
             if loaded is not None and loaded.digest and loaded.load_s is not None:
                 cost = Cost(loaded.peak_memory_bytes, loaded.load_s, manifest.run_id)
-                found[loaded.digest] = cost
+                found[_weights(loaded.digest, arm.spec.backend, arm.spec.quant)] = cost
     return found
 
 
 def _with_cost(
-    row: Row, folder: Path, known: dict[str, Cost], measure: bool, told: Callable[[str], None]
+    row: Row, folder: Path, known: dict[_Weights, Cost], measure: bool, told: Callable[[str], None]
 ) -> Row:
     if row.error is not None:
         return row
     bits = None
     if row.file_bytes is not None and row.n_parameters:
         bits = 8 * row.file_bytes / row.n_parameters
-    cost = known.get(row.digest or "")
+    cost = None if row.digest is None else known.get(_weights(row.digest, row.backend, row.quant))
     if measure and row.has_chat_template and row.quant is not None:
         told(f"loading {row.file}")
         cost = measured(folder / row.file, row.backend, row.quant)

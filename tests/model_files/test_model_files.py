@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="the hf extra is not installed")
 pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 
 from bench import backends, store
+from bench.backends.hf import model_folder
 from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
 from bench.errors import ModelFileError, StorageError, UsageError
@@ -22,7 +23,7 @@ from bench.model_files.remove import plan, remove
 from bench.model_files.show import show
 from bench.records import ArmRecord, LoadedModel, Manifest
 from bench.training.export.forms import parse
-from tests.backends.asking import llama_spec, sampling
+from tests.backends.asking import hf_spec, llama_spec, sampling
 from tests.exporting import make_model
 from tests.fixtures.tiny_gguf import make_tiny_gguf
 
@@ -45,7 +46,13 @@ def gguf():
 def make_run(ref, digest=None, run_id="first"):
     """A run of an arm with this model."""
     loaded = LoadedModel(digest=digest, load_s=1.25, peak_memory_bytes=5 << 20)
-    arm = ArmRecord(arm="tiny/base/fp16@llama_cpp", spec=llama_spec(ref), loaded=loaded)
+    make_arm_run(
+        ArmRecord(arm="tiny/base/fp16@llama_cpp", spec=llama_spec(ref), loaded=loaded), run_id=run_id
+    )
+
+
+def make_arm_run(arm, run_id="first"):
+    """A run of this arm."""
     manifest = Manifest(
         run_id=run_id,
         bench_version="0",
@@ -83,6 +90,20 @@ def test_memory_and_seconds_are_those_of_a_run_with_that_digest(gguf):
     done = CliRunner().invoke(app, ["models"])
     assert "5.0 MiB" in done.stdout
     assert "1.25 s" in done.stdout
+
+
+def test_what_a_folder_took_quantized_is_not_what_it_takes_as_it_is(small):
+    shutil.copytree(small, MODELS / "small")
+    digest = model_folder.digest(model_folder.inspect(MODELS / "small"), None)
+    loaded = LoadedModel(digest=digest, load_s=9.0, peak_memory_bytes=1 << 20)
+    make_arm_run(ArmRecord(arm="s/base/nf4@hf", spec=hf_spec(MODELS / "small", quant="nf4"), loaded=loaded))
+    (row,) = rows(MODELS, RUNS)
+    assert (row.quant, row.load_s, row.peak_memory_bytes, row.said_by) == ("fp32", None, None, None)
+    loaded = LoadedModel(digest=digest, load_s=1.0, peak_memory_bytes=4 << 20)
+    plain = ArmRecord(arm="s/base/fp32@hf", spec=hf_spec(MODELS / "small", quant="fp32"), loaded=loaded)
+    make_arm_run(plain, run_id="second")
+    (row,) = rows(MODELS, RUNS)
+    assert (row.load_s, row.peak_memory_bytes, row.said_by) == (1.0, 4 << 20, "second")
 
 
 def test_a_model_is_loaded_and_measured_where_asked(gguf):
