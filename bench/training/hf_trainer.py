@@ -30,7 +30,17 @@ from bench.training.order import EpochOrder
 from bench.training.parameters import ParameterRow, lines, n_parameters, parameter_table
 from bench.training.trainer_arguments import arguments, evaluates, refuse
 
-__all__ = ["TrainFacts", "Watch", "arguments", "callbacks", "evaluates", "refuse", "run", "wait_for_everyone"]
+__all__ = [
+    "TrainFacts",
+    "Watch",
+    "arguments",
+    "callbacks",
+    "epoch_of",
+    "evaluates",
+    "refuse",
+    "run",
+    "wait_for_everyone",
+]
 
 _STEP_TOLERANCE = 1e-9
 
@@ -115,7 +125,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Tell the order which epoch this is."""
         if self.order is not None:
-            self.order.set_epoch(math.floor((state.epoch or 0.0) + _STEP_TOLERANCE))
+            self.order.set_epoch(epoch_of(state))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Ask for a checkpoint, but not where the end of an epoch brings one after its evaluation."""
@@ -146,6 +156,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not follo
         wait_for_everyone()
         if state.is_world_process_zero:
             mark_whole(self._job.work / f"checkpoint-{state.global_step}", self.seconds)
+
+
+def epoch_of(state: Any) -> int:
+    """The epoch that begins or goes on, from 0."""
+    return math.floor((state.epoch or 0.0) + _STEP_TOLERANCE)
 
 
 # ---------------------------------------------------------------- training

@@ -17,7 +17,6 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoTokenizer,
-    DataCollatorForLanguageModeling,
     Trainer,
     TrainingArguments,
 )
@@ -25,6 +24,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, 
 
 from bench.errors import ConfigError, disk_errors
 from bench.training import bases, blocks, hf_trainer
+from bench.training.batches import HiddenTokens, Padded
 from bench.training.corpus import article_text
 from bench.training.files import Stages
 from bench.training.machine import main_process_first
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bench.training.methods.pretraining import Options
 
 _SHORTEST_BLOCK = 16
-_IGNORED = -100
 _TOKENIZER = "tokenizer"
 
 
@@ -64,15 +63,18 @@ def fit(job: Job, options: Options) -> Trained:
     held_out = _rows(
         blocks.packed(blocks.tokenized(job.data.validation_texts, tokenizer, around), n_tokens, around),
         is_masked=is_masked,
+        is_held_out=True,
     )
+    # labels of our own: the padding token may be the mark between documents, which is learnt
+    collator = HiddenTokens(tokenizer, options.mask, job.seed) if is_masked else Padded(tokenizer)
     trainer = _Trainer(
         model=model,
         args=TrainingArguments(**hf_trainer.arguments(job, remove_unused_columns=False)),
         train_dataset=train_blocks,
         eval_dataset=held_out or None,
         processing_class=tokenizer,
-        data_collator=_collator(tokenizer, options, is_masked=is_masked),
-        callbacks=hf_trainer.callbacks(job),
+        data_collator=collator,
+        callbacks=[*hf_trainer.callbacks(job), *([collator] if is_masked else [])],
         optimizers=(_optimizer(model, job, options), None),
     )
     facts = hf_trainer.run(trainer, job)
@@ -220,12 +222,13 @@ def _context(config: Any, tokenizer: Any) -> int:
 # ---------------------------------------------------------------- the data
 
 
-def _rows(found: list[list[int]], *, is_masked: bool) -> list[dict[str, list[int]]]:
-    """Blocks as Trainer reads them; the collator makes the labels of masked models."""
-    return [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), **({} if is_masked else {"labels": list(ids)})}
-        for ids in found
-    ]
+def _rows(found: list[list[int]], *, is_masked: bool, is_held_out: bool = False) -> list[dict[str, Any]]:
+    """Blocks as Trainer reads them; the labels of masked models are drawn for each epoch."""
+    if is_masked:
+        return [
+            {"input_ids": ids, "place": place, "is_held_out": is_held_out} for place, ids in enumerate(found)
+        ]
+    return [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": list(ids)} for ids in found]
 
 
 def _weigh(rows: list[dict[str, Any]], tokenizer: Any, around: blocks.Marks, options: Options) -> None:
@@ -236,26 +239,3 @@ def _weigh(rows: list[dict[str, Any]], tokenizer: Any, around: blocks.Marks, opt
     for row in rows:
         found = blocks.decisions(row["input_ids"], starts, newlines, around.end, options.decision_tokens)
         row["weights"] = [options.decision_weight if is_one else 1.0 for is_one in found]
-
-
-class _Padded:
-    """Rows of one batch as tensors, as long as the longest; what is padded bears no loss."""
-
-    def __init__(self, pad: int) -> None:
-        self._fills = {"input_ids": pad, "attention_mask": 0, "labels": _IGNORED, "weights": 0.0}
-
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        width = max(len(row["input_ids"]) for row in rows)
-        return {
-            name: torch.tensor([row[name] + [fill] * (width - len(row[name])) for row in rows])
-            for name, fill in self._fills.items()
-            if name in rows[0]
-        }
-
-
-def _collator(tokenizer: Any, options: Options, *, is_masked: bool) -> Any:
-    """Pads a batch; hides tokens of masked models anew each time."""
-    if is_masked:
-        return DataCollatorForLanguageModeling(tokenizer, mlm=True, mlm_probability=options.mask)
-    # labels of our own: the padding token may be the mark between documents, which is learnt
-    return _Padded(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)

@@ -184,6 +184,18 @@ def test_a_new_model_whose_vocabulary_was_lost_begins_anew(tmp_path):
     assert AutoTokenizer.from_pretrained(begun.ref).get_vocab() == kept
 
 
+def test_a_masked_base_resumes_exactly_in_the_middle_of_an_epoch(tmp_path):
+    new = job(tmp_path / "new", architecture="distilbert", trainer={"steps": 1}, **TINY)
+    base = pretraining.train(new).ref
+    given = {"save_steps": 3, "batch_size": 2, "epochs": 2}
+    losses = pretraining.train(job(tmp_path / "whole", base=base, trainer=given)).facts["losses"]
+    asked = job(tmp_path / "broken", base=base, trainer=given)
+    broken_off(asked, at=5)
+    facts = pretraining.train(asked).facts
+    assert facts["resumed_at"] == 3
+    assert facts["losses"] == losses
+
+
 def test_muon_beside_another_optimizer_is_refused(tmp_path):
     asked = job(tmp_path, architecture="gpt2", matrix_rate=0.02, **TINY)
     asked = asked._replace(trainer=asked.trainer.model_copy(update={"optimizer": "paged_adamw"}))
