@@ -220,6 +220,8 @@ def _entry_kind(value: Any) -> str:
 
 
 _MODEL, _REPEAT = "(model)", "(repeat)"
+_WIDTHS = ("constrained-int", "literal['auto']")
+"""What pydantic calls the two kinds of a width."""
 ModelEntry = Annotated[
     Annotated[ModelConfig, Tag(_MODEL)] | Annotated[RepeatConfig, Tag(_REPEAT)], Discriminator(_entry_kind)
 ]
@@ -260,10 +262,12 @@ class Config(Record):
         try:
             ids = [spec.arm for spec in self.arms()]
         except UsageError as error:
-            raise ValueError(f"models: repeat_of {error}") from error
+            raise yaml_file.PlacedError(("models",), f"repeat_of {error}") from error
         for arm in ids:
             if ids.count(arm) > 1:
-                raise ValueError(f"models: arm {arm} is there twice; give one of them another variant")
+                raise yaml_file.PlacedError(
+                    ("models",), f"arm {arm} is there twice; give one of them another variant"
+                )
         return self
 
 
@@ -296,7 +300,7 @@ def load_config(path: Path) -> Config:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
     document = yaml_file.parsed(text, path, "`bench init` writes a commented one")
-    return document.checked(Config, _known_keys, {_MODEL, _REPEAT})
+    return document.checked(Config, _known_keys, {_MODEL, _REPEAT, *_WIDTHS})
 
 
 def _known_keys(location: Location) -> list[str]:

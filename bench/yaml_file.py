@@ -77,6 +77,7 @@ class Document(NamedTuple):
         self, error: ValidationError, known: Callable[[Location], list[str]], tags: Collection[str]
     ) -> str:
         problems = [one for p in error.errors(include_url=False) for one in _apart(dict(p))]
+        problems = _alternatives_joined(_without_echoes(problems), tags)
         shown = [self._explain_one(p, known, tags) for p in problems[:MAX_ERRORS_SHOWN]]
         if len(problems) > MAX_ERRORS_SHOWN:
             shown.append(f"... and {len(problems) - MAX_ERRORS_SHOWN} more")
@@ -103,6 +104,32 @@ class Document(NamedTuple):
             return f"{where}: {message}"
         remedy = "; write it in quotes" if problem["type"] == "string_type" and _is_number(value) else ""
         return f"{where}: {message}; found {_found(value)}{remedy}"
+
+
+def _without_echoes(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A list whose items are all wrong is not told to be empty as well."""
+
+    def echoes(problem: dict[str, Any]) -> bool:
+        place = problem["loc"]
+        inside = (other["loc"] for other in problems if len(other["loc"]) > len(place))
+        return problem["type"] == "too_short" and any(other[: len(place)] == place for other in inside)
+
+    return [problem for problem in problems if not echoes(problem)]
+
+
+def _alternatives_joined(problems: list[dict[str, Any]], tags: Collection[str]) -> list[dict[str, Any]]:
+    """One problem for a value that is none of the kinds its place takes; pydantic tells one for each kind."""
+    made: dict[Location, dict[str, Any]] = {}
+    joined: list[dict[str, Any]] = []
+    for problem in problems:
+        kind, place = problem["loc"][-1:], problem["loc"][:-1]
+        first = made.get(place) if kind and kind[0] in tags else None
+        if first is not None:
+            first["msg"] += f", or {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            continue
+        made[place] = problem
+        joined.append(problem)
+    return joined
 
 
 def parsed(text: str, path: Path, remedy: str) -> Document:

@@ -214,3 +214,21 @@ def test_a_width_is_a_number_or_auto(tmp_path, width, fits):
     else:
         with pytest.raises(ConfigError, match="width"):
             load_config(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(("width", "found"), [("0", "0"), ("300", "300"), ("x", "the text 'x'")])
+def test_a_width_that_is_neither_a_number_nor_auto_is_one_line(width, found):
+    message = problem(GOOD + f"width: {width}\n")
+    assert message.startswith("config.yaml:8: width: input should be ")
+    assert message.endswith(f", or input should be 'auto'; found {found}")
+    assert "\n" not in message
+
+
+def test_a_list_whose_only_item_is_wrong_is_not_told_to_be_empty():
+    message = problem(GOOD.replace("{family}-{variant}-{quant}", "x"))
+    assert message == "config.yaml:3: models.0: ref 'x' is the same for 2 quants; put {quant} into it"
+    assert problem("models: []\n").startswith("config.yaml:1: models: tuple should have at least 1 item")
+
+
+def test_an_arm_that_is_there_twice_is_placed():
+    assert problem(GOOD.replace("q4_K_M, fp16", "fp16, fp16")).startswith("config.yaml:2: models")

@@ -8,6 +8,7 @@ from bench.config import Config, GateConfig
 from bench.errors import UsageError
 from bench.gate import arm_verdict, chosen, judge_run, p_gate
 from bench.records import GateAnswer, LoadedModel, Outcome
+from bench.reports.headline import headline
 from tests.builders import spec
 from tests.gate_runs import steady, write_run
 
@@ -158,6 +159,8 @@ def test_a_baseline_alone_is_judged_by_its_floor():
     broken = [[Outcome.NOT_JSON] * 15] * 40
     bad = judge_run(write_run({"fp16": broken}, run_id="bad"))
     assert (verdicts(bad), bad.exit_code) == ({FP16: "baseline"}, 1)
+    assert "it falls short by itself: tiny/base/fp16@fake: 600 of 600" in headline(bad).summary
+    assert headline(good).summary.endswith("none is judged.")
 
 
 def test_holm_over_candidates_can_withhold_a_pass():

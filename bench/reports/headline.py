@@ -30,7 +30,10 @@ def headline(gate: GateResult) -> Headline:
     others = tuple((word, arms) for word, arms in found if arms)
     n = len(passing) + sum(len(arms) for _, arms in others)
     if n == 0:
-        summary = "No arm is compared with a baseline, so none is judged."
+        short = "; ".join(f"{arm.arm}: {text}" for arm in gate.arms for text in _short_of_a_floor(arm))
+        summary = "No arm is compared with a baseline, so none is judged" + (
+            f", but it falls short by itself: {short}." if short else "."
+        )
     elif not passing:
         summary = f"None of {n} candidates may be shipped on this evidence."
     elif len(passing) == 1:
@@ -38,6 +41,11 @@ def headline(gate: GateResult) -> Headline:
     else:
         summary = f"{len(passing)} of {n} candidates may be shipped: they pass all questions. Cheapest first."
     return Headline(summary, tuple(passing), others)
+
+
+def _short_of_a_floor(arm: GateArm) -> list[str]:
+    """Why an arm that is compared with none fails what is asked of every arm."""
+    return [answer.reason for answer in arm.questions.values() if answer.applies and answer.verdict == "fail"]
 
 
 def certainty(arm: GateArm) -> str:
