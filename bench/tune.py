@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -117,8 +117,10 @@ def tune(
         start = _start(loaded, out, root, progress)
         with machine.main_process_first():
             inputs = _inputs(loaded, start, folder, root, progress)
-            tests = _write_recipe(loaded, inputs, folder) if is_main_process() else ()
-        made = tuple(_trained(loaded, plan, inputs, folder, progress) for plan in chosen)
+            # of all trainings, so that those that are not chosen and were made of other data are told apart
+            keys = {plan.name: _key(loaded, plan, inputs) for plan in loaded.trainings}
+            tests = _write_recipe(loaded, inputs, keys, folder) if is_main_process() else ()
+        made = tuple(_trained(loaded, plan, inputs, keys[plan.name], folder, progress) for plan in chosen)
     base = None if inputs.base is None else inputs.base.folder
     evaluation = loaded.recipe.evaluation
     is_measured = bool(tests or inputs.test_texts or evaluation.forgetting or evaluation.other_task)
@@ -223,9 +225,9 @@ def _inputs(
     return _Inputs(found.tasks, everything, texts.validation, texts.test, general, found.other, base)
 
 
-def _write_recipe(loaded: Loaded, inputs: _Inputs, folder: Path) -> tuple[Path, ...]:
+def _write_recipe(loaded: Loaded, inputs: _Inputs, keys: Mapping[str, str], folder: Path) -> tuple[Path, ...]:
     base = None if inputs.base is None else inputs.base.folder
-    return tune_files.write_recipe(loaded, folder, inputs.tasks, inputs.other, inputs.test_texts, base)
+    return tune_files.write_recipe(loaded, folder, inputs.tasks, inputs.other, inputs.test_texts, base, keys)
 
 
 def _base(loaded: Loaded, start: Path | None, target: Path, *, talks: bool) -> Base | None:
@@ -299,27 +301,33 @@ def _gradually(
 # ---------------------------------------------------------------- one training
 
 
-def _trained(
-    loaded: Loaded, plan: Planned, inputs: _Inputs, folder: Path, progress: TrainingProgress
-) -> TrainedArm:
-    """Train, unless what lies there was made of the same inputs."""
-    method = methods.load(plan.kind)
-    chats = getattr(method, "NEEDS_CHAT", False)
-    base = (
-        None if inputs.base is None or (not method.NEEDS_BASE and loaded.recipe.base is None) else inputs.base
-    )
-    start = None if base is None else base.folder if chats else base.plain
+def _start_of(plan: Planned, base: Base | None) -> Path | None:
+    """The folder from which a training starts."""
+    if base is None:
+        return None
+    return base.folder if getattr(methods.load(plan.kind), "NEEDS_CHAT", False) else base.plain
+
+
+def _key(loaded: Loaded, plan: Planned, inputs: _Inputs) -> str:
+    """What a training is made of, in short: what was made of the same is not made again."""
     data, effective = _data(loaded, plan, inputs)
-    key = content_id(
+    base = inputs.base
+    return content_id(
         [
             plan.kind,
             plan.options.model_dump(mode="json"),
             effective.trainer.model_dump(mode="json", exclude={"report_to", "save_steps"}),
             loaded.recipe.seed,
             _content(data),
-            None if base is None else [base.digest, str(start)],
+            None if base is None else [base.digest, str(_start_of(plan, base))],
         ]
     )
+
+
+def _trained(
+    loaded: Loaded, plan: Planned, inputs: _Inputs, key: str, folder: Path, progress: TrainingProgress
+) -> TrainedArm:
+    """Train, unless what lies there was made of the same inputs."""
     target, work = folder / plan.name, folder / ".work" / plan.name
     there = tune_files.finished(target, key)
     if there is not None:
@@ -328,9 +336,11 @@ def _trained(
     if is_main_process():
         _clear(target, work, key)
     _wait()
+    data, effective = _data(loaded, plan, inputs)
+    start = _start_of(plan, inputs.base)
     job = Job(plan.options, effective.trainer, start, data, target, work, loaded.recipe.seed, progress)
     with _about(plan):
-        found = method.train(job)
+        found = methods.load(plan.kind).train(job)
     _wait()  # for the one that writes
     arm, card = tune_files.arm_of(loaded, plan, found), tune_files.card_of(loaded, effective, found, key)
     if is_main_process():

@@ -12,7 +12,7 @@ In: what was trained on which data. Out: files, each whole or not there. It trai
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,13 @@ def write_recipe(
     other: TaskData | None,
     texts: Sequence[str],
     base: Path | None,
+    inputs: Mapping[str, str],
 ) -> tuple[Path, ...]:
     """The held-out items of each task, and the record of the recipe; the files of the trained tasks' items.
 
     Sets of one task are one file. `other` is the task that is asked before and after and is not trained.
+    `inputs` says of every training what it is to be made of: one that lies there and was made of something
+    else may have learnt from these items.
     """
     by_task: dict[str, list[TaskData]] = {}
     for one in tasks:
@@ -59,7 +62,12 @@ def write_recipe(
         "other_task": None if other is None else _other_task(folder, other),
         "test_texts": _write_texts(folder, texts),
         "trainings": [
-            {"name": plan.name, "kind": plan.kind, "needs_base": methods.load(plan.kind).NEEDS_BASE}
+            {
+                "name": plan.name,
+                "kind": plan.kind,
+                "needs_base": methods.load(plan.kind).NEEDS_BASE,
+                "inputs": inputs[plan.name],
+            }
             for plan in loaded.trainings
         ],
     }

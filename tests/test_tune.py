@@ -18,6 +18,7 @@ import bench.evaluate
 from bench import tune as tuning_joiner
 from bench.cli.app import app
 from bench.errors import ConfigError, ModelFileError, RunLockedError, UsageError
+from bench.evaluation.folder import read_folder
 from bench.tune_data import sampled
 
 pytest.importorskip("trl", reason="the train extra is not installed")
@@ -347,6 +348,21 @@ def test_only_what_is_named_is_trained(place):
     assert [found.name for found in made.trainings] == ["lora-r4"]
     with pytest.raises(UsageError, match=r"--only: no training 'x'; there are full, lora, lora-r2, lora-r4"):
         tune(recipe, only=["x"])
+
+
+def test_a_training_of_an_earlier_split_is_not_measured_on_the_new_test_items(place):
+    wanted = [{"name": name, "method": {"kind": "full"}, "trainer": SHORT} for name in ("a", "b")]
+    recipe = write_recipe(place, trainings=wanted)
+    tune(recipe)
+    tune(recipe, only=["b"])  # nothing has changed
+    assert [one.arm.variant for one in read_folder(Path("models/demo")).trained] == ["a", "b"]
+    write_data(place, split={"train": 0.5, "validation": 0.2, "test": 0.3})
+    tune(recipe, only=["b"])
+    found = read_folder(Path("models/demo"))
+    assert [one.arm.variant for one in found.trained] == ["b"]
+    assert any("held-out items may have been learnt from): a" in note for note in found.notes)
+    tune(recipe)
+    assert read_folder(Path("models/demo")).notes == ()
 
 
 def test_a_folder_in_use_is_refused(place):

@@ -16,7 +16,7 @@ from bench.errors import ConfigError, UsageError
 from bench.records import Name, Record, Style, Text
 from bench.training.tuning_recipe import TuningRecipe
 
-RECIPE, ARM = "recipe.json", "arm.json"
+RECIPE, ARM, CARD = "recipe.json", "arm.json", "card.json"
 _MASKED = "ForMaskedLM"
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -77,6 +77,17 @@ class TrainingEntry(Record):
     """The method."""
     needs_base: bool = True
     """Whether it started from the base model."""
+    inputs: str | None = None
+    """What it is to be made of; None in a folder of before that was kept."""
+
+
+class CardFile(Record):
+    """`card.json`, as far as an evaluation needs it."""
+
+    model_config = Record.model_config | {"extra": "ignore"}
+
+    inputs: str
+    """What the training was made of."""
 
 
 class RecipeFile(Record):
@@ -115,7 +126,7 @@ class TrainedFolder(NamedTuple):
     test_texts: Path | None
     trained: tuple[Trained, ...]
     notes: tuple[str, ...]
-    """Trainings that are not finished."""
+    """Trainings that are not finished, or were made of something else than the recipe says now."""
 
     @property
     def causal(self) -> tuple[Trained, ...]:
@@ -126,8 +137,9 @@ class TrainedFolder(NamedTuple):
 def read_folder(folder: Path) -> TrainedFolder:
     """What `bench train` left in a folder.
 
-    UsageError where there is no such folder or no training in it is finished, ConfigError for a file that is
-    not what it should be.
+    A training that was made of other data may have learnt from the held-out items, so it is left out with a
+    note. UsageError where there is no such folder or nothing in it is left to measure, ConfigError for a file
+    that is not what it should be.
     """
     path = folder / RECIPE
     if not path.is_file():
@@ -138,19 +150,36 @@ def read_folder(folder: Path) -> TrainedFolder:
     finished = [one for one in found.trainings if (folder / one.name / ARM).is_file()]
     if not finished:
         raise UsageError(f"{folder}: no training in it is finished; run `bench train` on its recipe first")
+    current = [one for one in finished if _is_current(folder, one)]
+    stale = [one.name for one in finished if one not in current]
+    if not current:
+        raise UsageError(
+            f"{folder}: {', '.join(stale)}: made of other data or settings than {RECIPE} has now; run "
+            "`bench train` on its recipe again"
+        )
     for test in (*found.tests, *((found.other_task,) if found.other_task else ())):
         _refuse_absent(folder, test.file, f"the held-out items of {test.task}")
     if found.test_texts is not None:
         _refuse_absent(folder, found.test_texts, "the held-out texts")
     trained = tuple(
-        Trained(_record(folder / one.name / ARM, ArmFile), one.kind, one.needs_base) for one in finished
+        Trained(_record(folder / one.name / ARM, ArmFile), one.kind, one.needs_base) for one in current
     )
     unfinished = [one.name for one in found.trainings if one not in finished]
-    notes = (f"not finished, so not measured: {', '.join(unfinished)}",) if unfinished else ()
+    notes = [f"not finished, so not measured: {', '.join(unfinished)}"] if unfinished else []
+    if stale:
+        notes.append(
+            f"made of other data or settings than {RECIPE} has now, so not measured (held-out items may have "
+            f"been learnt from): {', '.join(stale)}; `bench train` on its recipe makes it anew"
+        )
     texts = folder / found.test_texts if found.test_texts is not None else None
     return TrainedFolder(
-        folder, found.recipe, found.base, found.tests, found.other_task, texts, trained, notes
+        folder, found.recipe, found.base, found.tests, found.other_task, texts, trained, tuple(notes)
     )
+
+
+def _is_current(folder: Path, one: TrainingEntry) -> bool:
+    """Whether a finished training was made of what the recipe says, or where that was not kept."""
+    return one.inputs is None or _record(folder / one.name / CARD, CardFile).inputs == one.inputs
 
 
 def _refuse_absent(folder: Path, name: str, what: str) -> None:

@@ -33,6 +33,35 @@ def test_a_training_that_is_not_finished_is_told_and_left_out():
     assert found.notes == ("not finished, so not measured: qlora",)
 
 
+def expected(folder, **inputs):
+    """What the recipe says of what its trainings are made of."""
+    data = json.loads((folder / "recipe.json").read_text())
+    data["trainings"] = [entry | {"inputs": inputs[entry["name"]]} for entry in data["trainings"]]
+    (folder / "recipe.json").write_text(json.dumps(data))
+
+
+def test_a_training_of_other_inputs_is_told_and_left_out():
+    folder = write_folder(training("lora"), training("qlora"))
+    expected(folder, lora="now", qlora="now")
+    for name, made_of in (("lora", "before"), ("qlora", "now")):
+        (folder / name / "card.json").write_text(json.dumps({"inputs": made_of, "name": name}))
+    found = read_folder(folder)
+    assert [one.arm.variant for one in found.trained] == ["qlora"]
+    (note,) = found.notes
+    assert note.startswith("made of other data or settings than recipe.json has now, so not measured")
+    assert "lora; `bench train`" in note
+    expected(folder, lora="now", qlora="later")
+    with pytest.raises(UsageError, match="lora, qlora: made of other data or settings than"):
+        read_folder(folder)
+
+
+def test_a_finished_training_without_a_card_is_named():
+    folder = write_folder(training("lora"))
+    expected(folder, lora="now")
+    with pytest.raises(ConfigError, match=r"card\.json: cannot be read: No such file"):
+        read_folder(folder)
+
+
 def test_a_folder_that_no_training_made_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no recipe\.json in it; name a folder that `bench train"):
         read_folder(tmp_path)
