@@ -175,6 +175,8 @@ def _models(out: Path, done: Whole, start: Untrained) -> dict[str, TaskModel]:
         slug = re.sub(r"[^A-Za-z0-9_-]+", "-", task)[:40]
         folder = out / (f"model-{number}-{slug}" if several else "model")
         options: dict[str, Any] = {"head": "classification", "labels": list(labels)}
+        if done.model.config._attn_implementation == "eager":
+            options["attention"] = "eager"  # transformers takes it where an architecture has no other
         if start.before[task] is not None:
             options["instruction"] = start.before[task]
         models[task] = TaskModel(folder, adapter, options)

@@ -104,6 +104,13 @@ def load(base: Base, *, int8: bool = False) -> Loaded:
     lost = sorted(key for key in new if key.startswith(f"{model.base_model_prefix}."))
     if lost:
         raise ModelFileError(f"{shown}: {len(lost)} weights are missing or misshapen (e.g. {lost[0]})")
+    random = sorted(key for key in new if not key.partition(".")[0].endswith(HEAD_NAMES))
+    if int8 and random:
+        # a new layer is neither made in 8 bits nor the same in the base that is saved beside the LoRA
+        raise ModelFileError(
+            f"{shown}: it has no weights for {random[0]}, below the head, which would be in 8 bits; "
+            "leave quant out, or name a base that has them"
+        )
     return Loaded(model, not any(key.partition(".")[0] in HEAD_NAMES for key in new))
 
 

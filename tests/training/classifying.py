@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    DebertaV2Config,
+    DebertaV2ForMaskedLM,
     DistilBertConfig,
     DistilBertForMaskedLM,
     GPT2Config,
@@ -39,7 +43,7 @@ TELLING = {
 }
 STD = 0.1
 """Of the bases' first weights: tiny ones hardly learn with the usual 0.02."""
-ENCODERS = ("distilbert", "roberta")
+ENCODERS = ("distilbert", "roberta", "deberta-v2", "bart")
 FILLING = ("sales", "of", "the", "company", "in", "spring", "north", "harbour", "unit", "after", "years")
 SYSTEM = "Say how the news sounds."
 
@@ -174,6 +178,19 @@ def make_base(kind: str, folder: Path) -> Path:
                 pad_token_id=0,
             )
         )
+    elif kind == "deberta-v2":
+        shape = DebertaV2Config(
+            vocab_size=n, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=64, initializer_range=STD, pooler_hidden_size=32,
+        )  # fmt: skip
+        model = DebertaV2ForMaskedLM(shape)
+    elif kind == "bart":
+        seq2seq = BartConfig(
+            vocab_size=n, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
+            pad_token_id=0, bos_token_id=2, eos_token_id=3, decoder_start_token_id=3, forced_eos_token_id=3,
+        )  # fmt: skip
+        model = BartForConditionalGeneration(seq2seq)
     elif kind == "gpt2":
         model = GPT2LMHeadModel(
             GPT2Config(

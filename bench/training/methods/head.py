@@ -82,6 +82,7 @@ def train(job: Job) -> Trained:
         loaded = head_base.load(base, int8=options.quant == "int8")
         if loaded.is_head_old:
             job.progress.note(f"{job.base}: it has a head of as many labels, which is trained further")
+        classifier.last_linear(loaded.model)  # what cannot be saved is not trained
         model = _prepared(loaded.model, options)
     most_tokens = min(job.trainer.max_tokens, head_base.longest(loaded.model.config, tokenizer))
     start = classifier.Untrained(model, tokenizer, meaning, before, most_tokens)

@@ -128,6 +128,34 @@ def test_a_head_of_several_layers_is_trained_whole_beside_a_lora(kind, quant, ba
         assert answer["confidence"] == pytest.approx(probability, abs=1e-4 if quant == "none" else 0.03)
 
 
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_an_arm_without_sdpa_asks_for_the_attention_it_was_trained_with(adapter, base, tmp_path, monkeypatch):
+    trainers = kept_trainer(monkeypatch)
+    trained = HEAD.train(job(tmp_path, "head", base("deberta-v2"), adapter=adapter, trainer={"steps": 4}))
+    assert trained.options["attention"] == "eager"
+    found = answers(arm(trained), TEXTS)
+    for answer, (_label, probability) in zip(found, likeliest(trainers[0], trained, TEXTS), strict=True):
+        assert answer["confidence"] == pytest.approx(probability, abs=1e-4)
+
+
+def test_an_arm_with_sdpa_leaves_attention_as_it_is(base, tmp_path):
+    trained = HEAD.train(job(tmp_path, "head", base("gpt2"), trainer={"steps": 1}))
+    assert "attention" not in trained.options
+
+
+def test_a_new_layer_below_the_head_is_refused_in_8_bits(base, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    with pytest.raises(ModelFileError, match=r"no weights for pooler\.dense\.\w+, .*; leave quant out"):
+        HEAD.train(job(tmp_path, "head", base("deberta-v2"), adapter="lora", quant="int8"))
+
+
+def test_a_head_that_could_not_be_saved_is_refused_before_training(base, tmp_path, monkeypatch):
+    trainers = kept_trainer(monkeypatch)
+    with pytest.raises(ModelFileError, match="does not end in a linear layer for its labels"):
+        HEAD.train(job(tmp_path, "head", base("bart")))
+    assert not trainers
+
+
 def test_the_instruction_arrives_alike_in_training_and_evaluation(base, tmp_path, monkeypatch):
     from transformers import DistilBertForSequenceClassification as Model
 
