@@ -18,17 +18,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-from filelock import FileLock, Timeout
 
 from bench.errors import (
     MissingExtraError,
     ModelFileError,
-    RunLockedError,
     StorageError,
     UsageError,
     disk_errors,
@@ -36,6 +32,7 @@ from bench.errors import (
 from bench.model_files import export_card, export_folder, export_source
 from bench.model_files.export_folder import GGUF, PAGE, REJECTED, Made, place
 from bench.model_files.export_source import Source
+from bench.model_files.working_folder import EXPORT, remove, working_folder
 from bench.openmp import spin_briefly
 from bench.store import write_whole
 from bench.training.export.forms import Form
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
     from bench.model_files.export_check import Reference
     from bench.training.export.check import ExportCheck
 
-_WORK = ".export"
 _BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0, "nf4": 1.2, "int8": 1.4}
 _NEEDS = {
     "folder": (),
@@ -99,7 +95,7 @@ def export(
     source = source._replace(base=export_card.base_of(source, base_model))
     if (other := export_source.other_base(source)) is not None:
         told(f"the adapter names another base ({other[:80]}); its shapes fit this one")
-    with _working_folder(out) as work:
+    with working_folder(out, EXPORT) as work:
         _refuse_full_disk(source, forms, out)
         with disk_errors(out):
             made = _Export(source, forms, work, shard_bytes, told).run()
@@ -231,7 +227,7 @@ def _moved(one: Made, out: Path, name: str) -> Made:
     target = place(out, one.form, name) if one.is_published else out / REJECTED / one.path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if not one.is_published:
-        _remove(target)  # of an earlier attempt
+        remove(target)  # of an earlier attempt
     one.path.replace(target)
     return one._replace(path=target)
 
@@ -293,34 +289,3 @@ def _refuse_full_disk(source: Source, forms: Sequence[Form], out: Path) -> None:
             f"{out}: {free / 2**20:,.0f} MiB free, these forms need about {needed / 2**20:,.0f} while they "
             "are made; free some space, or name fewer at a time"
         )
-
-
-@contextmanager
-def _working_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder for what is not finished; what an earlier export left there is removed."""
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(out / f"{_WORK}.lock").acquire(timeout=0)
-    except Timeout as error:  # an OSError too
-        raise RunLockedError(
-            f"{out}: another export works here; wait for it or choose another --out"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written: {error.strerror}") from error
-    work = out / _WORK
-    with lock:
-        try:
-            _remove(work)
-            with disk_errors(work):
-                work.mkdir()
-            yield work
-        finally:
-            _remove(work)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ the articles is left out of it, and on those the divergence from the source is t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +21,7 @@ from bench.backends.llama_cpp.gguf_check import GgufSummary
 from bench.errors import ModelFileError, StorageError, UsageError, disk_errors
 from bench.model_files import export_card, export_folder, importance_source
 from bench.model_files.importance_source import Texts
+from bench.model_files.working_folder import EXPORT, QUANTIZE, locked, working_folder
 from bench.store import write_whole
 from bench.training.export import forms
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bench.training.importance import Measured
 
 SOURCES = ("fp32", "fp16", "bf16")
-_WORK = ".quantize"
 Told = Callable[[str], None]
 
 
@@ -80,7 +80,9 @@ def quantize(
     targets = {name: _target(file, source, name, out) for name in names}
     _refuse_present(targets, source)
     texts = None if imatrix is None else importance_source.find(imatrix, file, source, task, style, prove)
-    with _working_folder(out or file.parent) as work:
+    whole = _export_of(file, out)
+    with _registering(whole), working_folder(out or file.parent, QUANTIZE) as work:
+        _refuse_present(targets, source)  # another command may have made one before it gave way
         _refuse_full_disk(work, source, len(names) + 1)
         with disk_errors(work):
             measured = None if texts is None else _measured(file, texts, work, told)
@@ -93,7 +95,8 @@ def quantize(
                     refused.append(str(error))
             if measured is not None and texts is not None and texts.texts and made:
                 _keep_matrix(work, file, source, out)
-            _register(file, made)
+            if whole is not None:
+                _register(whole, file, made)
     return Result(tuple(made), tuple(refused))
 
 
@@ -246,38 +249,36 @@ def _refuse_full_disk(work: Path, source: GgufSummary, n_files: int) -> None:
         )
 
 
-@contextmanager
-def _working_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder for what is not finished."""
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        work = out / _WORK
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
 def _keep_matrix(work: Path, file: Path, source: GgufSummary, out: Path | None) -> None:
     """The measured matrix beside the quants, in llama.cpp's own form."""
     path = work / "imatrix.gguf"
     path.replace((out or file.parent) / f"{_stem(file, source)}-imatrix.gguf")
 
 
-def _register(file: Path, made: Sequence[Quantized]) -> None:
-    """Into the card and the config entry of the export that the file belongs to, where it belongs to one."""
-    out = file.parent.parent
-    found = export_folder.read_facts(out) if file.parent.name == export_folder.GGUF else {}
-    beside = [one for one in made if one.path.parent == file.parent]
-    if not found or not beside:
+def _export_of(file: Path, out: Path | None) -> Path | None:
+    """The export that the file belongs to, and what is made of it will; None where there is none."""
+    if file.parent.name != export_folder.GGUF or out not in (None, file.parent):
+        return None
+    whole = file.parent.parent
+    return whole if export_folder.read_facts(whole) else None
+
+
+def _registering(whole: Path | None) -> AbstractContextManager[None]:
+    """Keeps exports out of the folder whose record is written at the end."""
+    return nullcontext() if whole is None else locked(whole, EXPORT)
+
+
+def _register(whole: Path, file: Path, made: Sequence[Quantized]) -> None:
+    """Into the card and the config entry of the export that the file belongs to."""
+    found = export_folder.read_facts(whole)
+    if not made or not found:
         return
-    new = [_facts(one, file, found["card"]["n_parameters"]) for one in beside]
+    new = [_facts(one, file, found["card"]["n_parameters"]) for one in made]
     found["forms"] |= {one["form"]: one for one in new}
-    write_whole(file.parent / export_folder.PAGE, export_card.pages(out, found)[export_folder.GGUF].encode())
-    export_folder.write_facts(out, found)
-    export_folder.write_entries(out, found)
+    page = export_card.pages(whole, found)[export_folder.GGUF]
+    write_whole(file.parent / export_folder.PAGE, page.encode("utf-8"))
+    export_folder.write_facts(whole, found)
+    export_folder.write_entries(whole, found)
 
 
 def _facts(one: Quantized, file: Path, n_parameters: int) -> dict[str, Any]:

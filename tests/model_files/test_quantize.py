@@ -7,6 +7,7 @@ from pathlib import Path
 import gguf
 import pytest
 import yaml
+from filelock import FileLock
 from typer.testing import CliRunner
 
 pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
@@ -14,7 +15,16 @@ pytest.importorskip("torch", reason="the train extra is not installed")
 
 from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
-from bench.errors import BenchError, ConfigError, ModelFileError, NoArticlesError, StorageError, UsageError
+from bench.errors import (
+    BenchError,
+    ConfigError,
+    ModelFileError,
+    NoArticlesError,
+    RunLockedError,
+    StorageError,
+    UsageError,
+)
+from bench.model_files import importance_source
 from bench.model_files.export import export
 from bench.model_files.quantize import quantize
 from bench.training.export.forms import parse
@@ -160,11 +170,19 @@ def test_the_command_says_size_and_divergence(source, articles):
 # ---------------------------------------------------------------- wrong inputs
 
 
+LOCKS = {".quantize.lock", ".export.lock"}
+"""What a lock leaves; it holds nothing."""
+
+
+def present():
+    return sorted(path.name for path in Path().rglob("*") if path.name not in LOCKS)
+
+
 def refused(error, match, source, quants=("q4_K_M",), **more):
-    before = sorted(path.name for path in Path().rglob("*"))
+    before = present()
     with pytest.raises(error, match=match):
         quantize(Path(source), list(quants), **more)
-    assert sorted(path.name for path in Path().rglob("*")) == before
+    assert present() == before
 
 
 def test_a_name_that_is_no_quant_is_refused_with_the_names(source):
@@ -231,3 +249,37 @@ def test_what_only_some_models_can_be_is_refused(source):
     assert result.made == ()
     assert "no tensor is MXFP4" in result.refused[0]
     assert len(result.refused) == 2
+
+
+def test_a_second_quantization_gives_way_and_leaves_the_first_its_files(source):
+    half = source.parent / ".quantize" / "tiny-q8_0.gguf"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    with FileLock(source.parent / ".quantize.lock"):
+        refused(RunLockedError, "another quantization works here", source)
+    assert half.read_bytes() == b"half"
+    assert quantize(source, ["q8_0"]).refused == ()  # the first was killed
+    assert not half.parent.exists()
+
+
+def test_what_another_made_meanwhile_is_not_written_over(source, articles, monkeypatch):
+    find = importance_source.find
+    target = source.parent / "tiny-q8_0.gguf"
+
+    def find_slowly(*given):
+        target.write_bytes(b"another's")
+        return find(*given)
+
+    monkeypatch.setattr(importance_source, "find", find_slowly)
+    with pytest.raises(UsageError, match="there already"):
+        quantize(source, ["q8_0"], imatrix=articles, task="moods.yaml")
+    assert target.read_bytes() == b"another's"
+
+
+def test_an_export_and_its_files_quantization_do_not_both_write_its_record(tmp_path):
+    model = make_model(tmp_path / "m")
+    export(str(model), parse("gguf-fp16"), Path("out"))
+    source = Path("out/gguf/m-base-fp16.gguf")
+    with FileLock("out/.export.lock"):
+        refused(RunLockedError, "out: another export or quantization works here", source, ["q8_0"])
+        assert quantize(source, ["q8_0"], out=Path("elsewhere")).refused == ()
