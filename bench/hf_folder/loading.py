@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from bench.errors import ModelFileError
 
 LOAD_ERRORS = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, SafetensorError,
+    OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, ArithmeticError,
+    SafetensorError, StrictDataclassError,
 )  # fmt: skip
 """What transformers, peft and safetensors raise over files that do not fit together."""
 

@@ -32,15 +32,19 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelFileError(f"{folder}: its tokenizer cannot be loaded: {one_line(error)}") from error
 
 
-def context_tokens(folder: Path) -> int | None:
-    """Longest sequence that the folder's model was made for; None where its config names none."""
+def load_config(folder: Path) -> Any:
+    """The folder's config."""
     try:
-        config = transformers.AutoConfig.from_pretrained(
+        return transformers.AutoConfig.from_pretrained(
             str(folder), trust_remote_code=False, local_files_only=True
         )
     except LOAD_ERRORS as error:
         raise ModelFileError(f"{folder}: its config cannot be loaded: {one_line(error)}") from error
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def context_tokens(folder: Path) -> int | None:
+    """Longest sequence that the folder's model was made for; None where its config names none."""
+    found = getattr(load_config(folder).get_text_config(), "max_position_embeddings", None)
     return int(found) if found else None
 
 

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's usual name
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
-    AutoTokenizer,
     Trainer,
     TrainingArguments,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
-from bench.errors import ConfigError, disk_errors
-from bench.training import bases, blocks, hf_trainer
+from bench.errors import ConfigError, ModelFileError, disk_errors, one_line
+from bench.hf_folder.loading import LOAD_ERRORS
+from bench.training import bases, blocks, hf_trainer, model_folder
 from bench.training.batches import HiddenTokens, Padded
 from bench.training.corpus import article_text
 from bench.training.files import Stages
@@ -200,7 +199,7 @@ def _loaded(job: Job, options: Options) -> tuple[Any, Any, bool]:
         raise ConfigError(
             "pretraining: there is no base to go on with; give `base`, or `architecture` for a new one"
         )
-    config, tokenizer = AutoConfig.from_pretrained(job.base), AutoTokenizer.from_pretrained(job.base)
+    config, tokenizer = model_folder.load_config(job.base), model_folder.load_tokenizer(job.base)
     can_guess = type(config) in MODEL_FOR_MASKED_LM_MAPPING and tokenizer.mask_token is not None
     # BERT and its like are in both lists; what their vocabulary can hide, they were made to guess
     is_masked = can_guess if options.objective is None else options.objective == "masked"
@@ -210,7 +209,10 @@ def _loaded(job: Job, options: Options) -> tuple[Any, Any, bool]:
             f"{'masked' if is_masked else 'causal'} objective; leave `objective` out"
         )
     kind = AutoModelForMaskedLM if is_masked else AutoModelForCausalLM
-    return kind.from_pretrained(job.base, dtype=torch.float32), tokenizer, is_masked
+    try:
+        return kind.from_pretrained(job.base, dtype=torch.float32), tokenizer, is_masked
+    except LOAD_ERRORS as error:
+        raise ModelFileError(f"{job.base}: cannot be loaded: {one_line(error)}") from error
 
 
 def _context(config: Any, tokenizer: Any) -> int:

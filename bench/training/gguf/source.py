@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 
 from bench.errors import ModelFileError, one_line
 from bench.hf_folder.files import read_json
-from bench.hf_folder.loading import quiet
+from bench.hf_folder.loading import LOAD_ERRORS, quiet
 from bench.training.model_folder import load_tokenizer
-
-LOAD_ERRORS = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError, ArithmeticError,
-    StrictDataclassError,
-)  # fmt: skip
-"""What transformers raises over files that do not fit together."""
-
 
 _MOST_LAYERS = 1000
 

@@ -367,3 +367,13 @@ def test_the_width_is_limited_by_memory(copied, monkeypatch):
     assert tight is not None
     assert 1 <= tight < 256
     assert BACKEND.widest(hf_spec(copied), sampling(), [prompt()], 3) == 0
+
+
+@pytest.mark.parametrize(
+    "fields", [{"num_attention_heads": 3}, {"rms_norm_eps": "abc"}, {"hidden_size": 64.5}], ids=str
+)
+def test_a_config_whose_values_do_not_fit_is_refused_in_one_line(copied, fields):
+    edit(copied / "config.json", **fields)
+    with pytest.raises(ModelFileError, match="cannot be loaded") as found:
+        BACKEND.open(hf_spec(copied), sampling(), SCHEMA, 1)
+    assert "\n" not in str(found.value)

@@ -1,5 +1,6 @@
 """Training on raw text: new models of each kind, and bases that read on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, ModelFileError
 from bench.training.blocks import marks
 from bench.training.display import Silent
 from bench.training.methods import Data, Job, pretraining
@@ -201,3 +202,12 @@ def test_muon_beside_another_optimizer_is_refused(tmp_path):
     asked = asked._replace(trainer=asked.trainer.model_copy(update={"optimizer": "paged_adamw"}))
     with pytest.raises(ConfigError, match="paged_adamw"):
         pretraining.train(asked)
+
+
+@pytest.mark.parametrize("damage", [{"n_head": 3}, {"layer_norm_epsilon": "abc"}], ids=str)
+def test_a_base_whose_config_does_not_fit_is_refused_in_one_line(tmp_path, damage):
+    first = pretraining.train(job(tmp_path, architecture="gpt2", trainer={"steps": 1}, **TINY))
+    config = first.ref / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | damage))
+    with pytest.raises(ModelFileError, match="cannot be loaded"):
+        pretraining.train(job(tmp_path / "more", base=first.ref))

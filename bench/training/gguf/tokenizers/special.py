@@ -15,7 +15,8 @@ import gguf
 import jinja2
 
 from bench.errors import ModelFileError
-from bench.training.gguf.source import LOAD_ERRORS, Source
+from bench.hf_folder.loading import LOAD_ERRORS
+from bench.training.gguf.source import Source
 from bench.training.gguf.tokenizers.vocabulary import Vocabulary
 
 ENDS_BY_NAME = frozenset(
@@ -32,7 +33,7 @@ FILL_BY_NAME = frozenset(
     }
 )  # fmt: skip
 """Tokens for filling gaps in code, at the first of which an answer ends too."""
-RENDER_ERRORS = (*LOAD_ERRORS, jinja2.TemplateError, LookupError, ArithmeticError)
+RENDER_ERRORS = (*LOAD_ERRORS, jinja2.TemplateError)
 """What rendering a template raises."""
 _MORE_ENDS = 2
 """Places for end tokens beside eos: eot and eom."""
