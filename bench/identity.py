@@ -58,6 +58,11 @@ def file_stem(arm: str) -> str:
     return f"{slug(arm)}-{content_id(arm, 10)}"
 
 
+def short_name(quant: str, *, repeats: bool) -> str:
+    """What an arm is called inside its group: its quantization, and that it is an A/A arm where it is one."""
+    return f"{quant} (repeat)" if repeats else quant
+
+
 def match_arm(text: str, arms: Sequence[str]) -> list[str]:
     """The arms that `text` can mean: itself if it is one, else those that have its parts in its order.
 

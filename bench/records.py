@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bench.identity import REPEAT_SUFFIX, content_id, normalized_text
+from bench.identity import REPEAT_SUFFIX, content_id, normalized_text, short_name
 
 SCORE_LABELS = ("negative", "neutral", "positive")
 """What a score is read as: below, between and above the task's thresholds."""
@@ -327,6 +327,11 @@ class ModelSpec(Record):
     def group(self) -> str:
         """The id of the group this arm is compared in: everything but the quantization."""
         return f"{self.family}/{self.variant}@{self.backend}" + self._suffix
+
+    @property
+    def short_name(self) -> str:
+        """What this arm is called beside the others of its group."""
+        return short_name(self.quant, repeats=self.repeat_of is not None)
 
     @property
     def _suffix(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bench.identity import short_name
 from bench.records import SCORE_LABELS
 
 FloatArray = npt.NDArray[np.float64]
@@ -78,6 +79,13 @@ GROUP_IDENTITY = ("group", "family", "variant", "backend", "prompt_style", "outp
 
 LABELS = SCORE_LABELS
 """Labels a score is read as, in the order of their codes 0, 1, 2."""
+
+
+def short_names(arms: pd.DataFrame) -> dict[str, str]:
+    """What every arm is called beside the others of its group, by its id."""
+    repeats = arms["repeat_of"].astype(object).fillna("") != ""
+    named = zip(arms["arm"], arms["quant"], repeats, strict=True)
+    return {str(arm): short_name(str(quant), repeats=bool(again)) for arm, quant, again in named}
 
 
 def prepared(

@@ -22,15 +22,18 @@ MOST_NAMED = 8
 def quality_sentences(quality: pd.DataFrame, pairs: pd.DataFrame, specs: Collection[ModelSpec]) -> list[str]:
     """How often each group's arms are right, then fine-tuned against base and further comparisons.
 
-    `specs` are those of the run's arms: they say which group an arm is of. Unit: the item; 95 % intervals
-    over items. Nothing where no item has a label or a reference score.
+    `specs` are those of the run's arms: which group an arm is of and what it is called there.
+    Unit: the item; 95 % intervals over items. Nothing where no item has a label or a reference score.
     """
     made = []
     if "accuracy" in quality.columns:
-        group_of = {spec.arm: spec.group for spec in specs}
+        known = {spec.arm: spec for spec in specs}
         groups: dict[str, list[dict[str, Any]]] = {}
         for row in records(quality):
-            groups.setdefault(group_of.get(row["arm"], row["arm"]), []).append(row)
+            spec = known.get(row["arm"])
+            short = row["quant"] if spec is None else spec.short_name
+            members = groups.setdefault(row["arm"] if spec is None else spec.group, [])
+            members.append({**row, "short_name": short})
         for name, members in groups.items():
             made += _of_group(name, members)
     made += [text for row in records(pairs) if row["kind"] != "quantization" and (text := _of_pair(row))]
@@ -45,7 +48,7 @@ def _of_group(name: str, members: list[dict[str, Any]]) -> list[str]:
         ordered = sorted(known, key=lambda row: row["accuracy"])
         known = [ordered[-1], ordered[0]]
     said = ", ".join(
-        f"{row['quant']} {_percent(row['accuracy'])}{_span(row, 'accuracy_bounded')}" for row in known
+        f"{row['short_name']} {_percent(row['accuracy'])}{_span(row, 'accuracy_bounded')}" for row in known
     )
     return [f"{name}, right answers over {known[0]['n_items']} items: {said}."]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.comparisons import baseline_arms
+from bench.analysis.frames import short_names
 from bench.analysis.questions import articles_within
 
 SIGNIFICANT = 0.05
@@ -24,18 +25,18 @@ def group_sentences(pairs: pd.DataFrame, arms: pd.DataFrame, baseline: str | Non
 
     `arms` is the frame of `bench.analysis.frames`. Unit: the article; p-values are Holm's.
     """
-    quant = dict(zip(arms["arm"], arms["quant"], strict=True))
+    name_of = short_names(arms)
     group = dict(zip(arms["arm"], arms["group"], strict=True))
     against_baseline = list(records(pairs[pairs["kind"] == "quantization"]))
     made = []
     for name, reference in baseline_arms(arms, baseline).items():
         rows = [oriented(r, {reference}) for r in against_baseline if reference in (r["arm_a"], r["arm_b"])]
         if rows:
-            said = "; ".join(f"{quant[row['arm_a']]} {finding(row)}" for row in rows)
-            made.append(f"{name}, mean score against {quant[reference]}: {said}.")
+            said = "; ".join(f"{name_of[row['arm_a']]} {finding(row)}" for row in rows)
+            made.append(f"{name}, mean score against {name_of[reference]}: {said}.")
     others: dict[tuple[str, str], list[str]] = {}
     for row in records(pairs[pairs["kind"] != "quantization"]):
-        a, b = quant[row["arm_a"]], quant[row["arm_b"]]
+        a, b = name_of[row["arm_a"]], name_of[row["arm_b"]]
         styles = " (their prompt styles differ)" if "styles differ" in row["note"] else ""
         engines = " (across engines)" if "engines differ" in row["note"] else ""
         repeated = " (the same model, repeated)" if row["kind"] == "aa" else ""

@@ -99,6 +99,8 @@ def _plain(value: Any) -> Any:
 
 RIGHT = {"accuracy": "right\nanswers", "error_absolute": "score\nerror"}
 """Columns of `quality` that the table shows where the run has them, and their headers."""
+NOT_JUDGED = "no candidate"
+"""An A/A arm, which the gate does not judge."""
 LEGEND = (
     "Brackets: 95 % interval over articles. Minus baseline: paired by article; p is the paired t-test's, "
     "before any correction."
@@ -133,6 +135,7 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
     from rich.table import Table
     from rich.text import Text
 
+    from bench.analysis.frames import short_names
     from bench.cli.gate import said_in_short
     from bench.safe_text import inert
 
@@ -152,19 +155,20 @@ def _table(result: ReportResult, title: str, members: list[str], *, narrow: bool
             header, justify="left" if last or header == headers[0] else "right", no_wrap=not (narrow or last)
         )
     judged = {found.arm: said_in_short(found) for found in result.gate.arms}
+    name_of = short_names(result.arms)
     for arm in members:
         shown = {name: right[arm][name] for name in known}
-        cells = _cells(arms[arm], shown, differences.get(arm, ("", "")))
-        cells.append(judged.get(arm, ""))
+        cells = _cells(name_of[arm], arms[arm], shown, differences.get(arm, ("", "")))
+        cells.append(judged.get(arm, NOT_JUDGED))
         table.add_row(*(Text(inert(cell.replace(" [", "\n[") if narrow else cell)) for cell in cells))
     return table
 
 
-def _cells(row: dict[str, Any], right: dict[str, Any], difference: tuple[str, str]) -> list[str]:
+def _cells(name: str, row: dict[str, Any], right: dict[str, Any], difference: tuple[str, str]) -> list[str]:
     shown = ("valid_rate", "valid_clustered_low", "valid_clustered_high")
     rate, low, high = (100 * row[name] for name in shown)
     cells = [
-        str(row["quant"]),
+        name,
         str(row["n_samples"] - row["n_failed_measurements"]),
         _interval(rate, low, high, ".1f", "%"),
         _interval(row["score_mean"], row["score_ci_low"], row["score_ci_high"], "+z.3f"),

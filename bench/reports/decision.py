@@ -196,6 +196,9 @@ def _estimated(
 
 
 def _without_pair(arm: str, data: ReportInput) -> str:
+    repeated = {spec.arm: spec.repeat_of for spec in data.manifest.specs}.get(arm)
+    if repeated is not None:
+        return f"{repeated} measured again, to show what chance does; no candidate."
     if arm in data.baselines.values():
         return "The baseline of its group."
     return "No comparison with a baseline: its group has none, or they have no article in common."

@@ -122,9 +122,9 @@ def _layout(picture: Picture) -> _Layout:
     right = 1.35
     width = max(left + len(places) * min(0.75, max(0.27, 11.0 / len(places))) + right, 7.5)
     cell_width = (width - left - right) / len(places)
-    quants = max(len(place.quant) for place in places) * _CHAR_INCHES + 0.15
+    names = max(len(place.name) for place in places) * _CHAR_INCHES + 0.15
     means = 0.0 if picture.means is None else 0.3 if cell_width > _NARROW else 0.55
-    bottom = means + quants + 0.55
+    bottom = means + names + 0.55
     groups = [fitting_lines(*spaces) for spaces in _group_spaces(places, cell_width)]
     top = 0.75 + max(1.1 if lines is None else 0.15 * (lines.count("\n") + 1) for lines in groups)
     height = len(rows) * cell_height + top + bottom
@@ -231,7 +231,7 @@ def _draw_blocks(axes: Axes, breaks: Sequence[int]) -> None:
 
 
 def _draw_means(figure: Figure, picture: Picture, layout: _Layout) -> None:
-    """The arms' own figures on white below the cells, and the quantizations' names below them."""
+    """The arms' own figures on white below the cells, and the arms' names below them."""
     axes = _axes(figure, layout, -layout.means - 0.08, layout.means)
     axes.set_xlim(0, len(picture.arms))
     axes.set_ylim(0, 1)
@@ -239,9 +239,9 @@ def _draw_means(figure: Figure, picture: Picture, layout: _Layout) -> None:
     turned = 90 if layout.cell_width <= _NARROW else 0
     for index, mean in enumerate(picture.means or ()):
         axes.text(index + 0.5, 0.5, _number(mean, picture.digits) or "–", rotation=turned, **style)
-    quants = [drawable(place.quant) for place in picture.arms]
-    turned = 90 if max(map(len, quants)) * _CHAR_INCHES > layout.cell_width - 0.05 else 0
-    axes.set_xticks(np.arange(len(quants)) + 0.5, quants, fontsize=_FONT, rotation=turned)
+    names = [drawable(place.name) for place in picture.arms]
+    turned = 90 if max(map(len, names)) * _CHAR_INCHES > layout.cell_width - 0.05 else 0
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, fontsize=_FONT, rotation=turned)
     axes.set_yticks([0.5] if picture.means else [], ["all articles"] if picture.means else [],
                     fontsize=_FONT, weight="bold")  # fmt: skip
     axes.tick_params(length=0, pad=3)

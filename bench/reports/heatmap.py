@@ -20,7 +20,7 @@ from bench.reports.labels import article_label, drawable
 from bench.reports.measures import Scale, View, undefined_measures, views
 from bench.reports.pareto import pareto_png
 from bench.reports.reliability import reliability_png
-from bench.reports.scale import arms_in_order
+from bench.reports.scale import arms_in_order, names_in_full
 from bench.store import write_whole
 
 _DOWN = "articles down, arms across; same colours for all arms"
@@ -123,7 +123,7 @@ def agreement_picture(data: ReportInput) -> Picture | None:
         scale=Scale(0.0, 1.0),
         digits=2,
         grid=grid,
-        rows=[drawable(f"{' '.join(place.group[:2])} {place.quant}") for place in places],
+        rows=[drawable(name) for name in names_in_full(places)],
         arms=places,
         undefined="not compared",
     )

@@ -81,10 +81,14 @@ def quality_of(data: ReportInput) -> Quality:
 
 
 def front(points: Sequence[Point], *, more_is_better: bool) -> list[Point]:
-    """The points that no other one beats in cost without losing quality, cheapest first."""
+    """The points that no other one beats in cost without losing quality, cheapest first.
+
+    An A/A arm is in none: it is no candidate, and the luck of its draw is no reason to ship anything.
+    """
     sign = -1.0 if more_is_better else 1.0
     best, kept = math.inf, []
-    for point in sorted(points, key=lambda point: (point.cost, sign * point.quality)):
+    candidates = [point for point in points if not point.place.repeats]
+    for point in sorted(candidates, key=lambda point: (point.cost, sign * point.quality)):
         if sign * point.quality < best:
             best = sign * point.quality
             kept.append(point)
@@ -176,7 +180,7 @@ def _draw_panel(
 
 
 def _name(axes: Axes, points: Sequence[Point], groups: Sequence[tuple[str, ...]]) -> None:
-    """Write each point's quantization beside it, where it hides neither a point nor a name if it can.
+    """Write each point's name beside it, where it hides neither a point nor a name if it can.
 
     The axes must be at their final place: distances are those on paper.
     """
@@ -184,7 +188,7 @@ def _name(axes: Axes, points: Sequence[Point], groups: Sequence[tuple[str, ...]]
     at = [scale * axes.transData.transform((p.cost, p.quality)) for p in points]
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     for point, (x, y) in zip(points, at, strict=True):
-        text = drawable(point.place.quant)
+        text = drawable(point.place.name)
         width = 4.0 * len(text)
         boxes = [
             (x + dx - width * left, y + dy, x + dx + width * (1 - left), y + dy + 7)

@@ -71,7 +71,7 @@ def _panel(axes: Axes, title: str, places: list[ArmPlace], table: Any) -> None:
         total = math.fsum(mine["item_weight"]) or 1.0
         sizes = [12 + 90 * weight / total for weight in mine["item_weight"]]
         axes.plot(x, y, color=colour, linewidth=0.9, alpha=0.7)
-        axes.scatter(x, y, s=sizes, color=colour, marker=marker, label=drawable(place.quant), alpha=0.85)
+        axes.scatter(x, y, s=sizes, color=colour, marker=marker, label=drawable(place.name), alpha=0.85)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")

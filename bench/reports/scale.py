@@ -7,7 +7,7 @@ variant with their quantizations from coarse to fine. Order is for the eye only;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bench.records import Manifest, ModelSpec
@@ -25,6 +25,10 @@ class ArmPlace(NamedTuple):
     """Family, variant and what else the group has in common; empty for an arm the manifest lacks."""
     quant: str
     """Its quantization; the whole id for an arm the manifest lacks."""
+    name: str
+    """What it is called beside the others of its group."""
+    repeats: bool = False
+    """Whether it is an A/A arm: a second measurement of another one, and no candidate."""
 
 
 def score_limits(manifest: Manifest) -> tuple[float, float]:
@@ -61,7 +65,18 @@ def arms_in_order(manifest: Manifest, arms: Iterable[str]) -> list[ArmPlace]:
 
 
 def _place(arm: str, spec: ModelSpec | None) -> ArmPlace:
-    return ArmPlace(arm, (), arm) if spec is None else ArmPlace(arm, _group(spec), spec.quant)
+    if spec is None:
+        return ArmPlace(arm, (), arm, arm)
+    return ArmPlace(arm, _group(spec), spec.quant, spec.short_name, spec.repeat_of is not None)
+
+
+def names_in_full(places: Sequence[ArmPlace]) -> list[str]:
+    """The arms' names in one line each, with the backend where they differ in theirs."""
+    one_backend = len({place.group[2:3] for place in places}) == 1
+    return [
+        " ".join([*place.group[:2], *(() if one_backend else place.group[2:3]), *place.group[3:], place.name])
+        for place in places
+    ]
 
 
 def _group(spec: ModelSpec) -> tuple[str, ...]:

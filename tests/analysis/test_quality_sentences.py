@@ -38,6 +38,13 @@ def test_groups_that_differ_in_prompts_or_output_alone_have_names_of_their_own()
     assert said == ["tiny/base@fake", "tiny/base@fake+few_shot", "tiny/base@fake+json_schema"]
 
 
+def test_a_repeat_is_told_from_the_arm_it_repeats():
+    again = spec("q0", repeat_of=SPECS[0].arm)
+    found = quality([0.8, 0.7]).assign(arm=[SPECS[0].arm, again.arm], quant="q0")
+    (said,) = quality_sentences(found, NO_PAIRS, [SPECS[0], again])
+    assert said.endswith("items: q0 80.0 % (60.0 to 90.0), q0 (repeat) 70.0 % (60.0 to 90.0).")
+
+
 def test_a_large_group_is_told_by_its_best_and_its_worst():
     shares = [0.5 + i / 100 for i in range(MOST_NAMED + 1)]
     (said,) = quality_sentences(quality(shares), NO_PAIRS, SPECS)

@@ -73,3 +73,10 @@ def test_fine_tuning_with_other_prompts_says_so():
     ]
     (sentence,) = group_sentences(build_tables(pd.concat(parts), arms)["pairs"], arms)
     assert sentence.startswith("T against B (their prompt styles differ), mean score: fp16 ")
+
+
+def test_a_repeat_against_its_arm_is_called_one():
+    arms = arm_rows({"arm": "x"}, {"arm": "y", "repeat_of": "x"})
+    parts = [sample_rows(a, {f"a{i}": [0.1 * i * (1 + (a == "y"))] for i in range(5)}) for a in ("x", "y")]
+    (sentence,) = group_sentences(build_tables(pd.concat(parts), arms)["pairs"], arms)
+    assert "(the same model, repeated), mean score: fp16 (repeat) against fp16 " in sentence

@@ -31,6 +31,13 @@ def test_the_table_goes_to_stdout_and_the_paths_to_stderr():
     assert "reports/" not in result.stdout
 
 
+def test_a_repeat_is_named_as_one_and_called_no_candidate():
+    write_run(specs=[*SPECS, SPECS[1].model_copy(update={"repeat_of": SPECS[1].arm})])
+    said = bench("r", "--only", "csv").stdout
+    (row,) = [line for line in said.splitlines() if line.startswith(" fp16 (repeat) ")]
+    assert row.rstrip().endswith("no candidate")
+
+
 def test_latest_is_the_default_run():
     write_run()
     assert "tiny/base@fake" in bench("--only", "csv").stdout

@@ -11,8 +11,9 @@ from typing import Any
 from bench.records import GateAnswer, GateArm, GateResult
 from bench.reports import ReportInput
 from bench.reports.answers import LIMIT, telling
+from bench.reports.decision import decisions
 from bench.reports.page import page_html, write_page
-from tests.builders import manifest
+from tests.builders import manifest, spec
 from tests.reports.hostile import answer, hostile_run
 from tests.reports.synthetic import report_input
 
@@ -124,3 +125,12 @@ def test_a_run_without_tables_or_answers_still_gives_a_page():
     page = page_html(ReportInput(tables={}, manifest=manifest(), articles=()))
     assert opened(page, "summary")["measures"] == []
     assert "no answers to show" in page
+
+
+def test_a_repeat_has_a_name_of_its_own_and_says_that_it_is_no_candidate():
+    first = spec("q8_0")
+    data = ReportInput({}, manifest([spec(), first, spec("q8_0", repeat_of=first.arm)]), ())
+    page = page_html(data)
+    assert [arm["name"] for arm in opened(page, "summary")["arms"]] == ["fp16", "q8_0", "q8_0 (repeat)"]
+    (repeat,) = [row for row in decisions(data) if row.arm.endswith("+repeat")]
+    assert repeat.reasons == (f"{first.arm} measured again, to show what chance does; no candidate.",)

@@ -105,6 +105,7 @@ def _arms(data: ReportInput) -> list[dict[str, Any]]:
                 "family": spec.family,
                 "variant": spec.variant,
                 "quant": spec.quant,
+                "name": spec.short_name,
                 "group": f"{spec.family} {spec.variant} {spec.backend}{style}{output}",
                 "baseline": order.get(data.baselines.get(record.arm, "")),
             }

@@ -96,7 +96,7 @@
       const one = run.arms[measure.arms[place]];
       if (last && last.textContent === one.group) last.colSpan += 1;
       else top.append((last = make("th", one.group, { class: "group", scope: "colgroup" })));
-      second.append(make("th", one.quant, { scope: "col" }));
+      second.append(make("th", one.name, { scope: "col" }));
     }
     const part = make("thead");
     part.append(top, second);
