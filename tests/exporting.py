@@ -1,6 +1,7 @@
 """Small models to export: real folders with real adapters, made on the spot."""
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def make_training(root: Path, base: Path, adapter: Path | None, **fields) -> Pat
     """A finished training as `bench train` leaves it, with the evaluation beside it."""
     folder = root / "phrases" / "lora"
     folder.mkdir(parents=True)
+    if adapter is not None:
+        adapter = Path(shutil.copytree(adapter, folder / "adapter"))
     arm = {
         "family": "phrases",
         "variant": "lora",

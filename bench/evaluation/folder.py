@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import Field, ValidationError
 
 from bench.errors import ConfigError, UsageError
+from bench.evaluation import own_files
 from bench.records import Name, Record, Style, Text
 from bench.training.tuning_recipe import TuningRecipe
 
@@ -55,6 +56,12 @@ class ArmFile(Loaded):
         kinds = model_config(self.ref).get("architectures")
         fills_gaps = isinstance(kinds, list) and any(str(kind).endswith(_MASKED) for kind in kinds)
         return not self.is_classifier and not fills_gaps
+
+    def found_in(self, folder: Path) -> ArmFile:
+        """The arm as the training's `folder` has it; ModelFileError where files of its own are not there."""
+        place = _found_in(self, folder, self.variant, self.family)
+        tasks = {name: _found_in(one, folder, self.variant, self.family) for name, one in self.tasks.items()}
+        return self.model_copy(update={"ref": place.ref, "adapter": place.adapter, "tasks": tasks})
 
 
 class TestFile(Record):
@@ -161,9 +168,7 @@ def read_folder(folder: Path) -> TrainedFolder:
         _refuse_absent(folder, test.file, f"the held-out items of {test.task}")
     if found.test_texts is not None:
         _refuse_absent(folder, found.test_texts, "the held-out texts")
-    trained = tuple(
-        Trained(_record(folder / one.name / ARM, ArmFile), one.kind, one.needs_base) for one in current
-    )
+    trained = tuple(Trained(_arm(folder / one.name), one.kind, one.needs_base) for one in current)
     unfinished = [one.name for one in found.trainings if one not in finished]
     notes = [f"not finished, so not measured: {', '.join(unfinished)}"] if unfinished else []
     if stale:
@@ -172,9 +177,29 @@ def read_folder(folder: Path) -> TrainedFolder:
             f"been learnt from): {', '.join(stale)}; `bench train` on its recipe makes it anew"
         )
     texts = folder / found.test_texts if found.test_texts is not None else None
+    base = found.base
+    if base is not None and base.backend == "hf":
+        base = base.model_copy(update={"ref": own_files.base(base.ref, folder, found.recipe.name)})
     return TrainedFolder(
-        folder, found.recipe, found.base, found.tests, found.other_task, texts, trained, tuple(notes)
+        folder, found.recipe, base, found.tests, found.other_task, texts, trained, tuple(notes)
     )
+
+
+def _arm(folder: Path) -> ArmFile:
+    return _record(folder / ARM, ArmFile).found_in(folder)
+
+
+def _found_in(loaded: Loaded, folder: Path, training: str, recipe: str) -> Loaded:
+    if loaded.backend != "hf":  # what other backends load was not trained here
+        return loaded
+    adapter, ref = loaded.adapter, loaded.ref
+    if adapter is not None:
+        adapter = own_files.own(adapter, folder, training, "the adapter")
+    if adapter is None or loaded.options.get("head") == "classification":
+        ref = own_files.own(ref, folder, training, "the model")
+    else:
+        ref = own_files.base(ref, folder.parent, recipe)
+    return loaded.model_copy(update={"ref": ref, "adapter": adapter})
 
 
 def _is_current(folder: Path, one: TrainingEntry) -> bool:

@@ -101,7 +101,7 @@ def _refuse_no_model(folder: Path) -> None:
 
 
 def _of_training(folder: Path) -> Source:
-    """The source that `arm.json` describes; its paths begin at the working folder."""
+    """The source that `arm.json` describes; what the training made is that of this folder."""
     path = folder / ARM
     try:
         arm = ArmFile.model_validate_json(path.read_bytes())
@@ -110,6 +110,9 @@ def _of_training(folder: Path) -> Source:
     except (OSError, ValidationError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
         raise ModelFileError(f"{path}: does not describe an arm of hf ({reason}); train it again") from error
+    if arm.backend == "hf":
+        arm = arm.found_in(folder)
+        spec = spec.model_copy(update={"ref": arm.ref, "adapter": arm.adapter})
     if arm.tasks:
         listed = ", ".join(f"{task}: {one.ref}" for task, one in arm.tasks.items())
         raise UsageError(f"{folder}: left a model for each task; name one of their folders ({listed})")

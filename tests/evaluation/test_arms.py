@@ -80,13 +80,16 @@ def test_a_head_that_cannot_say_the_labels_of_the_only_task_is_an_error():
 
 def test_a_training_with_a_head_for_each_task_is_asked_with_the_right_one():
     heads = {
-        "tweet_sentiment": {"ref": "two/tweets", "options": HEAD},
-        "sarcasm": {"ref": "two/sarcasm", "options": {**HEAD, "labels": ["sarcastic", "sincere"]}},
+        "tweet_sentiment": {"ref": "models/tiny/two/tweets", "options": HEAD},
+        "sarcasm": {
+            "ref": "models/tiny/two/sarcasm",
+            "options": {**HEAD, "labels": ["sarcastic", "sincere"]},
+        },
     }
     made = training("two", "head", backend="hf", options=HEAD, tasks=heads)
     both = ("tweet_sentiment", "sarcasm")
     refs = [plan(made, base=None, tests=both, which=i).config.arms()[0].ref for i in (0, 1)]
-    assert refs == ["two/tweets", "two/sarcasm"]
+    assert refs == ["models/tiny/two/tweets", "models/tiny/two/sarcasm"]
     found = plan(made, training("lora"), base=None, tests=(*both, "phrasebank"), which=2)
     assert [short(arm) for arm in found.roles] == ["lora"]
     assert found.notes == ("two is left out of phrasebank: it has no head for it",)

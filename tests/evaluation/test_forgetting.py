@@ -39,11 +39,16 @@ def models(tmp_path_factory):
     return folder
 
 
+def tuned_model(models):
+    """The fine-tune in its training's own folder."""
+    return str(shutil.copytree(models / "full", "models/tiny/full/model"))
+
+
 @pytest.fixture
 def folder(models):
     """models/tiny with that base and that fine-tune."""
     base = {"backend": "hf", "ref": str(models / "base"), "options": OPTIONS}
-    tuned = training("full", "full", backend="hf", ref=str(models / "full"), options=OPTIONS)
+    tuned = training("full", "full", backend="hf", ref=tuned_model(models), options=OPTIONS)
     evaluation = {"max_tokens": 8, "forgetting_documents": 6}
     return write_folder(tuned, base=base, articles=held_out(6), evaluation=evaluation)
 
@@ -156,7 +161,7 @@ def test_a_recipe_that_learns_text_is_measured_on_its_held_out_texts_without_a_c
         shutil.copytree(models / "base", bare)
         (bare / "chat_template.jinja").unlink()
     base = {"backend": "hf", "ref": str(bare), "options": OPTIONS}
-    tuned = training("full", "full", backend="hf", ref=str(models / "full"), options=OPTIONS)
+    tuned = training("full", "full", backend="hf", ref=tuned_model(models), options=OPTIONS)
     folder = write_folder(tuned, base=base, tests=(), task=None, evaluation={"forgetting_documents": 4})
     write_jsonl(folder / "texts.jsonl", held_out(5))
     data = json.loads((folder / "recipe.json").read_text())

@@ -20,7 +20,7 @@ from bench import backends
 from bench.cli.app import app
 from bench.config import load_config
 from bench.errors import ModelFileError, RunLockedError, StorageError, UsageError
-from bench.model_files import export_check
+from bench.model_files import export_check, export_source
 from bench.model_files.export import export
 from bench.training.export.forms import parse
 from bench.training.gguf import layout
@@ -173,6 +173,18 @@ def test_a_finished_training_brings_its_names_adapter_and_evaluation(model, adap
     assert "base_model" not in head
     assert (OUT / "gguf" / "phrases-lora-fp16.gguf").is_file()
     assert "gguf" in yaml.safe_load((OUT / "gguf" / "README.md").read_text().split("---\n")[1])["tags"]
+
+
+def test_a_copied_training_is_exported_with_its_own_adapter_or_not_at_all(model, adapter, tmp_path):
+    original = make_training(tmp_path / "models", model, adapter)
+    copied = Path(shutil.copytree(original, tmp_path / "copies" / "lora"))
+    found = export_source.find(str(copied), None, None, None)
+    assert found.spec.adapter == str(copied / "adapter")
+    assert found.adapter is not None
+    assert found.adapter.folder == copied / "adapter"
+    shutil.rmtree(copied / "adapter")
+    with pytest.raises(ModelFileError, match="which is no part of"):
+        export_source.find(str(copied), None, None, None)
 
 
 def test_a_second_export_adds_to_the_first(model):
