@@ -15,6 +15,7 @@ import pandas as pd
 from bench.analysis.comparisons import baseline_arms
 from bench.analysis.frames import short_names
 from bench.analysis.questions import articles_within
+from bench.analysis.rows import DECIMALS
 
 SIGNIFICANT = 0.05
 AGREEMENT_ONLY = "The articles carry no labels: this is agreement with the baseline, not correctness."
@@ -50,6 +51,8 @@ def group_sentences(pairs: pd.DataFrame, arms: pd.DataFrame, baseline: str | Non
 def finding(row: dict[str, Any]) -> str:
     """What one comparison found about the mean score, in a few words."""
     margin, low, high = row["tost_margin"], row["ci_low"], row["ci_high"]
+    if math.isnan(row["p_value"]) and row["n_articles"] >= 2:
+        return _moved_alike(row["mean_difference"], margin)
     if math.isnan(row["p_value"]):
         return next((p for p in row["note"].split("; ") if p.startswith("not testable")), "not testable")
     span = f"{row['mean_difference']:+z.3f} ({low:+z.3f} to {high:+z.3f})"
@@ -59,6 +62,12 @@ def finding(row: dict[str, Any]) -> str:
     if same:
         return f"stays within the margin of {margin:g}, {span}"
     return f"not enough data, {span}" + needed(row)
+
+
+def _moved_alike(shift: float, margin: float) -> str:
+    """All differences are equal: no p-value, and an interval without width, by which the gate judges."""
+    found = "stays within" if round(abs(shift), DECIMALS) <= margin else "is past"
+    return f"{found} the margin of {margin:g}, every article by {shift:+z.3f} (an interval without width)"
 
 
 def needed(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from bench.analysis.sentences import finding, group_sentences, oriented
 from bench.analysis.tables import build_tables
 from tests.analysis.builders import arm_rows, sample_rows
+from tests.analysis.questions.evidence import asked
 
 ROW = {
     "arm_a": "x",
@@ -52,8 +53,26 @@ def test_equivalence_is_said_with_its_margin():
 
 def test_what_is_not_testable_says_why():
     nan = float("nan")
-    row = {**ROW, "p_value": nan, "note": "prompt styles differ, a; not testable: one article only; other"}
+    row = {
+        **ROW,
+        "n_articles": 1,
+        "p_value": nan,
+        "note": "prompt styles differ, a; not testable: one article only; other",
+    }
     assert finding(row) == "not testable: one article only"
+
+
+@pytest.mark.parametrize(("shift", "said"), [(0.0, "stays within"), (0.05, "stays within"), (0.1, "is past")])
+def test_articles_that_all_move_alike_are_said_to_as_the_gate_judges_them(shift, said):
+    arms = arm_rows({"arm": "b"}, {"arm": "a", "quant": "q8_0"})
+    scores = {f"a{i}": [i / 10] * 2 for i in range(5)}
+    moved = {article: [score + shift for score in given] for article, given in scores.items()}
+    frame = pd.concat([sample_rows("b", scores), sample_rows("a", moved)])
+    (sentence,) = group_sentences(build_tables(frame, arms)["pairs"], arms)
+    words = f"q8_0 {said} the margin of 0.05, every article by {shift:+.3f} (an interval without width)."
+    assert sentence.endswith(words)
+    gate = asked("mean", list(moved.values()), list(scores.values()))
+    assert gate["verdict"] == ("pass" if said == "stays within" else "fail")
 
 
 def test_a_pair_asked_for_the_other_way_round_is_turned_to_its_baseline():
