@@ -24,14 +24,15 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import filelock
 from pydantic import ValidationError
 
 from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError, disk_errors
 from bench.identity import file_stem
-from bench.records import SCHEMA_VERSION, Article, Fidelity, Manifest, Sample
+from bench.records import SCHEMA_VERSION, AnswerSchema, Article, Fidelity, Manifest, Sample
+from bench.sample_lines import Row, line_reader
 
 MANIFEST = "manifest.json"
 ARTICLES = "articles.jsonl"
@@ -69,17 +70,37 @@ class Run:
         """The file of one arm's samples; it may not exist yet."""
         return self.folder / "samples" / f"{file_stem(arm)}.jsonl"
 
-    def samples(self, arm: str) -> Iterator[dict[str, Any]]:
-        """One arm's samples as plain dictionaries; a torn last line is not one of them."""
-        return _rows(self.samples_path(arm))
+    def samples(self, arm: str) -> Iterator[Row]:
+        """One arm's samples as plain dictionaries; a torn last line is not one of them.
+
+        StorageError for a line that is no sample of this run's task.
+        """
+        return self._rows(self.samples_path(arm))
 
     def latency_path(self, arm: str) -> Path:
         """The file of one arm's latency samples, answered alone; it need not exist."""
         return self.folder / "latency" / f"{file_stem(arm)}.jsonl"
 
-    def latency_samples(self, arm: str) -> Iterator[dict[str, Any]]:
+    def latency_samples(self, arm: str) -> Iterator[Row]:
         """One arm's latency samples, as `samples`; none where the run has none."""
-        return _rows(self.latency_path(arm))
+        return self._rows(self.latency_path(arm))
+
+    def _rows(self, path: Path) -> Iterator[Row]:
+        """The samples in a file; none if it does not exist."""
+        read = line_reader(self._schema())
+        for number, line in enumerate(_lines(path), 1):
+            try:
+                row = read(line)
+            except ValueError as error:
+                raise _damaged(path, number, str(error)) from error
+            yield row
+
+    def _schema(self) -> AnswerSchema | None:
+        """The answer schema that the run recorded; None where there is none that can be read."""
+        try:
+            return AnswerSchema.model_validate(self.manifest.task.get("answer"))
+        except ValidationError:  # whoever needs it says so
+            return None
 
     def latency_keys(self, arm: str) -> set[tuple[str, int]]:
         """(prompt_id, iteration) of every latency sample of one arm."""
@@ -277,16 +298,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON lines of a file; none if it does not exist."""
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise StorageError(
-                f"{path}:{number}: not JSON ({error}); the file was changed by hand or by the disk"
-            ) from error
-        yield row
+def _damaged(path: Path, number: int, what: str) -> StorageError:
+    return StorageError(
+        f"{path}:{number}: {what}; the file was changed by hand or by the disk: restore it, or remove the "
+        "line and measure what is then missing (bench run --resume)"
+    )
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ SERVICES = {
     "plugins",
     "provenance",
     "retry_after",
+    "sample_lines",
     "store",
     "validation",
     "yaml_file",

@@ -135,13 +135,27 @@ def test_a_torn_last_line_is_ignored_and_the_missing_sample_is_said():
 def test_a_labelled_run_is_reported_whole_though_an_arm_has_no_measured_answer(failed):
     path = store.open_run(write_run()).samples_path(SPECS[1].arm)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if failed else []
-    verdict = {"outcome": "backend_error", "answer": None}
+    verdict = {"outcome": "backend_error", "answer": None, "errors": ["x"]}
     path.write_text("".join(json.dumps({**row, "verdict": verdict}) + "\n" for row in rows))
     result = report(Path("sentiments/r"), only=None)
     assert {path.name for path in result.paths} >= {"report.xlsx", "report.html", "confusion.png"}
     pair = result.tables["quality_pairs"].iloc[0]
     assert np.isnan(pair["balanced_accuracy_difference"])
     assert "no item with a valid answer in both arms" in pair["note"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [('"sentiment":', '"feeling":'), ('"text":"', '"text":3,"was":"')]
+)
+def test_a_line_that_is_no_sample_is_one_clear_error_of_report_and_gate(before, after):
+    folder = write_run()
+    path = store.open_run(folder).samples_path(SPECS[0].arm)
+    lines = path.read_text().splitlines(keepends=True)
+    assert before in lines[2]
+    path.write_text("".join([*lines[:2], lines[2].replace(before, after), *lines[3:]]))
+    for command in (report, lambda run: read_gate(run, Path("reports"))):
+        with pytest.raises(StorageError, match=r"jsonl:3: not a sample"):
+            command(folder)
 
 
 def test_samples_of_articles_that_the_manifest_does_not_name_do_not_count():

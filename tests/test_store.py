@@ -73,6 +73,19 @@ def test_a_damaged_line_is_an_error_with_file_and_line(writer):
         list(writer.samples(ARM))
 
 
+def test_json_that_is_no_sample_is_an_error_with_file_line_and_what_to_do(writer):
+    writer.append(sample())
+    writer.append_latency(sample())
+    for path, read in (
+        (writer.samples_path(ARM), writer.samples),
+        (writer.samples_path(ARM), writer.keys),
+        (writer.latency_path(ARM), writer.latency_keys),
+    ):
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + b"{}\n")
+        with pytest.raises(StorageError, match=r"jsonl:2: not a sample .*restore it, or remove the line"):
+            list(read(ARM))
+
+
 def test_a_run_cannot_be_written_twice_at_once(writer):
     with pytest.raises(RunLockedError, match=f"r is being written by pid {os.getpid()} on "):
         store.RunWriter(writer.folder)
