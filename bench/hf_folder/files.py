@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.errors import ModelFileError
 
+GENERATION = "generation_config.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "copy, download or save it again"
 _MAX_JSON_BYTES = 200 * 2**20
@@ -35,6 +36,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ModelFileError(f"{path}: not a JSON object; {AGAIN}")
     return found
+
+
+def generation_ends(folder: Path) -> frozenset[int]:
+    """The tokens that end an answer by the folder's generation config; ModelFileError for a damaged one.
+
+    transformers passes over a file that it cannot read, and answers would then end elsewhere.
+    """
+    path = folder / GENERATION
+    found = read_json(path).get("eos_token_id") if path.is_file() else None
+    ends = found if isinstance(found, list) else [] if found is None else [found]
+    if any(not isinstance(end, int) or isinstance(end, bool) for end in ends):
+        raise ModelFileError(f"{path}: eos_token_id is no token's number; correct it")
+    return frozenset(ends)
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:

@@ -45,6 +45,12 @@ def reference(loaded: LoadedFolder, shown: str, head: str) -> Reference:
     ends = end_tokens(tokenizer, loaded.model.config, getattr(loaded.model, "generation_config", None))
     if head == "classification":
         return Reference(loaded, None, prompts(), tuple(sorted(ends)), head)
+    n_tokens = max(len(tokenizer), loaded.model.config.get_text_config().vocab_size)
+    if wrong := sorted(end for end in ends if not 0 <= end < n_tokens):
+        raise ModelFileError(
+            f"{shown}: an answer is to end at token {wrong[0]}, and its vocabulary has {n_tokens}; correct "
+            "eos_token_id in generation_config.json or config.json"
+        )
     tokens = Tokens(tokenizer, shown)
     closing = tokens.end_of_turn()
     first = () if closing is None else (closing,)

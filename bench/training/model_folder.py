@@ -18,6 +18,7 @@ import torch
 import transformers
 
 from bench.errors import ModelFileError, UsageError, classless_errors, one_line
+from bench.hf_folder.files import generation_ends
 from bench.hf_folder.loading import LOAD_ERRORS, refuse_unfit, without_bars
 
 
@@ -50,6 +51,7 @@ def context_tokens(folder: Path) -> int | None:
 
 def load_causal(folder: Path, dtype: Any, quantization: Any = None, attention: str = "sdpa") -> Any:
     """The folder's causal model; with `quantization` on the device that this process trains on."""
+    generation_ends(folder)  # refuses a damaged file
     try:
         with without_bars():
             model, info = transformers.AutoModelForCausalLM.from_pretrained(

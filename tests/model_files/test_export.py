@@ -355,6 +355,13 @@ def test_damaged_weights_are_refused(model, tmp_path):
         exported(copied, "fp16")
 
 
+def test_an_end_outside_the_vocabulary_is_refused_by_the_name_of_the_folder(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    (folder / "generation_config.json").write_text('{"eos_token_id": 99999}')
+    with pytest.raises(ModelFileError, match=f"{folder}: an answer is to end at token 99999"):
+        exported(folder, "q8_0")
+
+
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "", "x" * 200])
 def test_a_family_that_is_no_name_is_refused(model, name):
     if name:

@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 
 from bench.backends.llama_cpp.gguf_check import file_digest
 from bench.errors import ModelFileError
-from bench.hf_folder.files import AGAIN, INDEX, no_safetensors, read_json, weight_files
+from bench.hf_folder.files import (
+    AGAIN,
+    GENERATION,
+    INDEX,
+    generation_ends,
+    no_safetensors,
+    read_json,
+    weight_files,
+)
 from bench.identity import canonical_json
 
 ANY_QUANT = "any"
@@ -28,7 +36,7 @@ PLAIN_TEMPLATE = "{% for message in messages %}{{ message['content'] + '\\n\\n' 
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TEXT_FILES = (
-    CONFIG, "generation_config.json", TOKENIZER_CONFIG, *_TOKENIZERS, "merges.txt", "added_tokens.json",
+    CONFIG, GENERATION, TOKENIZER_CONFIG, *_TOKENIZERS, "merges.txt", "added_tokens.json",
     "special_tokens_map.json", *_TEMPLATES, INDEX,
 )  # fmt: skip
 """Everything beside the weights that decides what is loaded."""
@@ -105,6 +113,7 @@ def inspect(folder: Path, *, allow_own_code: bool = False, quant: str | None = N
         _refuse_other_quantization(folder, config["quantization_config"], quant)
     if not any((folder / name).is_file() for name in _TOKENIZERS):
         raise ModelFileError(f"{folder}: holds no tokenizer (tokenizer.json); save the model with its own")
+    generation_ends(folder)  # refuses a damaged file
     tensors: dict[str, tuple[int, ...]] = {}
     for path in weights:
         tensors |= tensor_shapes(path)

@@ -19,11 +19,11 @@ import transformers
 from safetensors import SafetensorError
 
 from bench.errors import StorageError, disk_errors
+from bench.hf_folder.files import GENERATION, read_json
 from bench.hf_folder.loading import quiet
 from bench.training.files import write_whole
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-GENERATION = "generation_config.json"
 _OWN_FILES = ("config.json", GENERATION, "model.safetensors.index.json")
 """Text files that are written anew, because they speak of the weights or of where answers end."""
 
@@ -96,7 +96,7 @@ def write_texts(texts: Sequence[Path], target: Path, ends: Sequence[int]) -> Non
             with disk_errors(target / path.name):
                 shutil.copyfile(path, target / path.name)
     source = next((path for path in texts if path.name == GENERATION), None)
-    settings = json.loads(source.read_text(encoding="utf-8")) if source else {}
+    settings = read_json(source) if source else {}
     if ends:
         settings["eos_token_id"] = ends[0] if len(ends) == 1 else list(ends)
         write_whole(target / GENERATION, json.dumps(settings, indent=2).encode())

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import transformers
 
 from bench.errors import ModelFileError, one_line
-from bench.hf_folder.files import read_json
+from bench.hf_folder.files import generation_ends, read_json
 from bench.hf_folder.loading import LOAD_ERRORS, quiet
 from bench.training.model_folder import load_tokenizer
 
@@ -61,13 +61,7 @@ def read_source(folder: Path) -> Source:
     _, model_type, config = read_config(folder)
     with quiet():
         tokenizer = _tokenizer(folder)
-    path = folder / "generation_config.json"
-    generation = read_json(path) if path.is_file() else {}
-    try:
-        ends = _ids(generation.get("eos_token_id"))
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"{path}: eos_token_id is no token's number; correct it") from error
-    ends |= _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
+    ends = generation_ends(folder) | _ids(config.eos_token_id) | _ids(tokenizer.eos_token_id)
     return Source(folder, model_type, config, tokenizer, ends)
 
 

@@ -377,3 +377,16 @@ def test_a_config_whose_values_do_not_fit_is_refused_in_one_line(copied, fields)
     with pytest.raises(ModelFileError, match="cannot be loaded") as found:
         BACKEND.open(hf_spec(copied), sampling(), SCHEMA, 1)
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe", "generation_config.json: not JSON"),
+        (b'{"eos_token_id": "x"}', "eos_token_id is no token's number"),
+        (b'{"eos_token_id": [2, null]}', "eos_token_id is no token's number"),
+    ],
+)
+def test_a_damaged_generation_config_is_refused(copied, content, said):
+    (copied / "generation_config.json").write_bytes(content)
+    refused(copied, said)
