@@ -40,7 +40,7 @@ def with_lora(model: Any, options: LoraOptions, job: Job) -> Any:
         lora_dropout=options.dropout,
         bias=options.bias,
         target_modules=options.targets if isinstance(options.targets, str) else list(options.targets),
-        modules_to_save=list(saved) or None,
+        modules_to_save=list(tied(model, saved) if is_tied else saved) or None,
         ensure_weight_tying=is_tied,
         fan_in_fan_out=_transposed(model, options.targets),
         task_type="CAUSAL_LM",
@@ -67,12 +67,18 @@ def whole_modules(model: Any, named: Iterable[str], job: Job) -> tuple[tuple[str
 
     With it, whether head and embeddings are among them and share their weights.
     """
-    ends = [_name_of(model, layer) for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
+    ends = _ends(model)
     is_tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
     saved = list(named)
     if job.base is not None and untrained_tokens(job.base):
         saved += [name for name in (ends[:1] if is_tied else ends) if name not in saved]
-    return tuple(saved), is_tied and any(name in ends for name in saved)
+    return tuple(saved), is_tied and any(_last(name) in ends for name in saved)
+
+
+def tied(model: Any, saved: Iterable[str]) -> tuple[str, ...]:
+    """The same layers, the shared weight by its head's name: peft ties no embeddings called as GPT-2's."""
+    ends = _ends(model)
+    return (*(name for name in saved if _last(name) not in ends), ends[1])
 
 
 def save(fitted: Fitted, job: Job, quant: str) -> Trained:
@@ -85,14 +91,23 @@ def save(fitted: Fitted, job: Job, quant: str) -> Trained:
     return Trained(ref=job.base, adapter=folder, quant=quant, options={}, facts=fitted.facts)
 
 
+def _ends(model: Any) -> tuple[str, str]:
+    """The names of embeddings and head."""
+    return _name_of(model, model.get_input_embeddings()), _name_of(model, model.get_output_embeddings())
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 def _name_of(model: Any, wanted: Any) -> str:
     """The end of a layer's name."""
-    names = (name.rpartition(".")[2] for name, module in model.named_modules() if module is wanted)
+    names = (_last(name) for name, module in model.named_modules() if module is wanted)
     return str(next(names))
 
 
 def _refuse_unknown(option: str, names: Iterable[str], model: Any) -> None:
-    there = {name.rpartition(".")[2] for name, module in model.named_modules() if _has_weights(module)}
+    there = {_last(name) for name, module in model.named_modules() if _has_weights(module)}
     for name in names:
         if not any(full == name or full.endswith(f".{name}") for full, _ in model.named_modules()):
             known = ", ".join(sorted(there))

@@ -79,6 +79,26 @@ def test_an_adapter_on_such_a_base_trains_its_embeddings_and_runs_as_an_arm(tmp_
     assert found.completion_tokens > 0
 
 
+def test_embeddings_that_are_not_called_as_a_llama_s_are_trained_with_their_head(tmp_path):
+    folder = tuning.base(tmp_path / "base", "gpt2", template=None)
+    made = with_chat(folder, template_text("plain", tmp_path), tmp_path / "chat")
+    done = load("lora").train(tuning.job(tmp_path, "lora", made, r=4, trainer={"epochs": 1}))
+    saved = load_file(f"{done.adapter}/adapter_model.safetensors")
+    rows, head = saved[f"{INNER}.transformer.wte.weight"], saved[f"{INNER}.lm_head.weight"]
+    assert torch.equal(rows, head)
+    assert not torch.equal(rows, load_causal(made, torch.float32).get_input_embeddings().weight)
+    found, _ = answered(done, text="How is number 3?")
+    assert found.completion_tokens > 0
+
+
+@pytest.mark.parametrize("options", [{"type": "loha", "target_modules": ["q_proj"]}, {"type": "ia3"}])
+def test_an_adapter_that_cannot_tie_new_tokens_to_the_head_is_refused(tmp_path, options):
+    folder = tuning.base(tmp_path / "base", template=None)
+    made = with_chat(folder, template_text("plain", tmp_path), tmp_path / "chat")
+    with pytest.raises(ConfigError, match="embeddings and head are one weight"):
+        load("peft").train(tuning.job(tmp_path, "peft", made, **options))
+
+
 def test_a_prompt_that_is_learned_cannot_teach_new_tokens(tmp_path):
     folder = tuning.base(tmp_path / "base", template=None)
     made = with_chat(folder, template_text("plain", tmp_path), tmp_path / "chat")

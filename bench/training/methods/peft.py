@@ -23,6 +23,7 @@ NEEDS_CHAT = True
 PROMPT_TYPES = ("PROMPT_TUNING", "P_TUNING")
 """Those that put trained tokens before every prompt."""
 _OWN = {"peft_type", "task_type", "inference_mode", "base_model_name_or_path", "revision", "auto_mapping"}
+_OWN |= {"ensure_weight_tying"}  # follows from the base
 
 
 class Options(Record):
@@ -78,7 +79,7 @@ def takes_list(options: dict[str, Any], name: str) -> bool:
 
 def train(job: Job) -> Trained:
     """Train the adapter on a base that stays as it is."""
-    from bench.training.adapters import adapted, save, whole_modules
+    from bench.training.adapters import adapted, save, tied, whole_modules
     from bench.training.sft import DTYPES, fit
 
     options = job.options
@@ -89,7 +90,15 @@ def train(job: Job) -> Trained:
 
     def adapt(model: Any) -> Any:
         if hasattr(config, "modules_to_save"):
-            saved, _ = whole_modules(model, config.modules_to_save or (), job)
+            saved, is_tied = whole_modules(model, config.modules_to_save or (), job)
+            if is_tied:
+                if not hasattr(config, "ensure_weight_tying"):
+                    raise ConfigError(
+                        f"method: {job.base}: embeddings and head are one weight, and {options.type} cannot "
+                        "train it whole, as modules_to_save or chat tokens that nobody has trained ask for; "
+                        "take lora or full"
+                    )
+                config.ensure_weight_tying, saved = True, tied(model, saved)
             config.modules_to_save = list(saved) or None
         return adapted(model, config)
 

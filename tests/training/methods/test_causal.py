@@ -127,6 +127,31 @@ def test_norms_and_head_of_an_8_bit_base_are_trained_beside_in_fp32(tmp_path, ba
     assert {dtype for name, dtype in seen.items() if "base_layer" in name} == {torch.int8}
 
 
+@pytest.mark.parametrize("name", ["lm_head", "embed_tokens", "model.embed_tokens"])
+def test_ends_that_a_base_shares_are_trained_as_one_by_whatever_name(tmp_path, base, name):
+    trainer = {"steps": 3}
+    made = load("lora").train(
+        tuning.job(tmp_path, "lora", base, r=2, modules_to_save=(name,), trainer=trainer)
+    )
+    ends = {key.rpartition(".weight")[0]: tensor for key, tensor in saved(made).items() if "lora" not in key}
+    rows, head = ends["base_model.model.model.embed_tokens"], ends["base_model.model.lm_head"]
+    assert torch.equal(rows, head)
+    assert not torch.equal(rows, load_causal(base, torch.float32).get_input_embeddings().weight)
+
+
+def test_an_adapter_that_ties_what_a_base_shares_may_train_it(tmp_path, base):
+    options: dict[str, Any] = {
+        "type": "adalora",
+        "target_modules": ["q_proj"],
+        "total_step": 10,
+        "modules_to_save": ["lm_head"],
+    }
+    made = load("peft").train(tuning.job(tmp_path, "peft", base, trainer={"steps": 3}, **options))
+    found = saved(made)
+    rows = found["base_model.model.model.embed_tokens.weight"]
+    assert torch.equal(rows, found["base_model.model.lm_head.weight"])
+
+
 def test_adapters_of_a_quantized_base_keep_their_precision(tmp_path, base):
     made = load("qlora").train(tuning.job(tmp_path, "qlora", base, r=4))
     weights = saved(made)
