@@ -102,6 +102,7 @@ def tune(
     from bench.training.display import Silent
 
     loaded = tuning_file.load(recipe)
+    tune_base.refuse_circle(loaded)
     chosen = _chosen(loaded, only)
     progress = progress if progress is not None and is_main_process() else Silent()
     _safe_imports(chosen)
@@ -198,8 +199,6 @@ def _start(loaded: Loaded, out: Path, root: Path, progress: TrainingProgress) ->
     """The folder of the base as it is found, or as another recipe makes it: all processes train that."""
 
     def make(path: Path) -> Path:
-        if path.resolve() == loaded.path.resolve():
-            raise ConfigError(f"{loaded.path}: base.recipe: it names itself; name another recipe")
         return _model_of(path, out, root, progress)
 
     options = loaded.recipe.base

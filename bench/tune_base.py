@@ -14,7 +14,9 @@ from typing import NamedTuple
 from bench.backends.hf import hub, model_folder
 from bench.errors import ConfigError
 from bench.identity import content_id
-from bench.training.tuning_recipe import BaseOptions
+from bench.training import tuning_file
+from bench.training.tuning_file import Loaded
+from bench.training.tuning_recipe import BaseOptions, is_tuning
 from bench.tune_data import beside
 
 MakeBase = Callable[[Path], Path]
@@ -30,6 +32,30 @@ class Base(NamedTuple):
     """Of every file that is loaded, and of the chat template that a recipe gives it."""
     plain: Path
     """The same without what was added for conversations; a head reads no template."""
+
+
+def refuse_circle(loaded: Loaded) -> None:
+    """ConfigError where a recipe is, directly or through others, its own base, or takes the base's folder."""
+    chain = [loaded]
+    while (named := chain[-1].recipe.base) is not None and named.recipe is not None:
+        here = chain[-1].path
+        path = beside(named.recipe, here.parent)
+        if any(path.resolve() == one.path.resolve() for one in chain):
+            if len(chain) == 1:
+                raise ConfigError(f"{here}: base.recipe: it names itself; name another recipe")
+            circle = " -> ".join(one.path.name for one in chain)
+            raise ConfigError(
+                f"{here}: base.recipe: {circle} -> {path.name} is a circle; one of them needs another base"
+            )
+        if not path.is_file() or not is_tuning(tuning_file.document_of(path).data):
+            return
+        chain.append(tuning_file.load(path))
+        name = chain[-1].recipe.name
+        if name in [one.recipe.name for one in chain[:-1]]:
+            raise ConfigError(
+                f"{here}: base.recipe: {path.name} has the name {name} too, and would be made in the same "
+                "folder; rename one of them"
+            )
 
 
 def find(options: BaseOptions, here: Path, make: MakeBase) -> Path:

@@ -395,6 +395,20 @@ def test_a_base_that_cannot_be_found_is_refused(place, base, said):
         tune(write_recipe(place, base=base))
 
 
+def test_recipes_that_name_each_other_as_base_are_refused_before_anything_is_made(place):
+    write_recipe(place, "second", base={"recipe": "third.yaml"})
+    write_recipe(place, "third", base={"recipe": "demo.yaml"})
+    with pytest.raises(ConfigError, match=r"demo\.yaml -> second\.yaml -> third\.yaml -> demo\.yaml is a"):
+        tune(write_recipe(place, base={"recipe": "second.yaml"}))
+    assert not Path("models").exists()
+
+
+def test_a_base_that_would_be_made_in_the_same_folder_is_refused(place):
+    write_recipe(place).rename(place / "other.yaml")
+    with pytest.raises(ConfigError, match=r"other\.yaml has the name demo too"):
+        tune(write_recipe(place, base={"recipe": "other.yaml"}))
+
+
 # ---------------------------------------------------------------- the command
 
 
