@@ -6,7 +6,8 @@
 In: what a training left (`recipe.json`, `<training>/arm.json`, `test*.jsonl`). Out: one run and one report a
 task, and in the folder evaluation.md, evaluation.csv, evaluation_pairs.csv, forgetting.csv and
 forgetting_documents.csv. What was measured of the same models on the same items is not measured again: a run
-is gone on with, and arms that are new are added to it. It trains nothing.
+is gone on with, and arms that are new are added to it. A look at the first items alone is written beside the
+whole evaluation (evaluation-limit-3.md, ...) and never in its place. It trains nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench import conditions, store, sweep
+from bench import conditions, items, store, sweep
 from bench.analysis.evaluation import comparison_table, evaluation_table
 from bench.analysis.forgetting import forgetting_sentences, forgetting_table
 from bench.errors import ResumeRefusedError
@@ -32,6 +33,8 @@ from bench.reports.csv import csv_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
+EVALUATION, FORGETTING = "evaluation", "forgetting"
+"""What the files of the folder are called."""
 RUNS, REPORTS, HEATMAPS = Path("sentiments"), Path("reports"), Path("heatmaps")
 Watch = Callable[[sweep.Plan], AbstractContextManager[sweep.Progress]]
 Say = Callable[[str], None]
@@ -52,6 +55,8 @@ class TaskEvaluation(NamedTuple):
     """Temperature and answers to each item, in words."""
     tables: dict[str, pd.DataFrame]
     """All of the report's."""
+    limited: str
+    """How few of its items were asked, in words; empty where all were."""
     notes: tuple[str, ...]
 
 
@@ -74,6 +79,8 @@ class Evaluation(NamedTuple):
     name: str
     folder: Path
     tasks: tuple[TaskEvaluation, ...]
+    limit: int | None
+    """The first so many items of a task were asked and not all; None where all were."""
     forgetting: Forgetting | None
     """None where it was not asked for or no trained model writes."""
     notes: tuple[str, ...]
@@ -112,9 +119,14 @@ def evaluate(
         part, written = _reported(run, only)
         parts.append(part)
         paths += written
-    nothing = () if parts or lost else ("nothing is measured: no held-out items, and no text that is read",)
-    result = Evaluation(made.recipe.name, folder, tuple(parts), lost, (*made.notes, *nothing), ())
-    return result._replace(paths=(*paths, *_write(result)))
+    limit = asked.limit if any(part.limited for part in parts) else None
+    notes = list(made.notes)
+    if not parts and lost is None:
+        notes.append("nothing is measured: no held-out items, and no text that is read")
+    if not forgetting and (folder / f"{FORGETTING}.csv").is_file():
+        notes.append(f"no text was read (--no-forgetting): {FORGETTING}.csv is of an earlier evaluation")
+    result = Evaluation(made.recipe.name, folder, tuple(parts), limit, lost, tuple(notes), ())
+    return result._replace(paths=(*paths, *_write(result, forgetting=forgetting)))
 
 
 # ---------------------------------------------------------------- text
@@ -168,9 +180,19 @@ def _reported(run: _Run, only: Sequence[str] | None) -> tuple[TaskEvaluation, tu
         pairs=arms.iloc[:0] if pairs is None else comparison_table(pairs, asked.pairs, asked.roles),
         asked=f"temperature {plan.config.sampling.temperature:g}, {plan.iterations} to each held-out item",
         tables=report.tables,
+        limited=_limited(plan),
         notes=(*asked.notes, *report.notes),
     )
     return part, report.paths
+
+
+def _limited(plan: sweep.Plan) -> str:
+    """What a limit left of the held-out items; empty where that is all of them."""
+    if plan.config.articles.limit is None:
+        return ""
+    whole = items.load(plan.task, plan.config.articles.model_copy(update={"limit": None}))
+    n_asked = len(plan.articles)
+    return f"limited to {n_asked} of {len(whole)} items" if n_asked < len(whole) else ""
 
 
 def _measured(plan: sweep.Plan, stem: str, watch: Watch) -> Path:
@@ -215,16 +237,27 @@ def _is_complete(plan: sweep.Plan, folder: Path) -> bool:
 # ---------------------------------------------------------------- writing
 
 
-def _write(result: Evaluation) -> Iterator[Path]:
-    """The files of the folder; what an earlier evaluation left and this one does not make is removed."""
+def _write(result: Evaluation, *, forgetting: bool) -> Iterator[Path]:
+    """The files of the folder; what an earlier evaluation left and this one does not make is removed.
+
+    Text that was not asked for (not `forgetting`) is left as it is.
+    """
     import pandas as pd
 
+    # tables of a few items never stand where those of all are looked for
+    limited = "" if result.limit is None else f"-limit-{result.limit}"
     tables = {
-        "evaluation": [_placed(part, part.arms) for part in result.tasks],
-        "evaluation_pairs": [_placed(part, part.pairs) for part in result.tasks if len(part.pairs)],
-        "forgetting": [result.forgetting.table] if result.forgetting else [],
-        "forgetting_documents": [result.forgetting.documents] if result.forgetting else [],
+        f"{EVALUATION}{limited}": [_placed(part, part.arms) for part in result.tasks],
+        f"{EVALUATION}_pairs{limited}": [
+            _placed(part, part.pairs) for part in result.tasks if len(part.pairs)
+        ],
     }
+    if forgetting:
+        lost = result.forgetting
+        tables |= {
+            FORGETTING: [lost.table] if lost else [],
+            f"{FORGETTING}_documents": [lost.documents] if lost else [],
+        }
     for name, parts in tables.items():
         path = result.folder / f"{name}.csv"
         if any(len(part) for part in parts):
@@ -232,7 +265,7 @@ def _write(result: Evaluation) -> Iterator[Path]:
             yield path
         else:
             path.unlink(missing_ok=True)
-    path = result.folder / "evaluation.md"
+    path = result.folder / f"{EVALUATION}{limited}.md"
     store.write_whole(path, as_markdown(result).encode("utf-8"))
     yield path
 
@@ -247,9 +280,11 @@ def _placed(part: TaskEvaluation, table: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(result: Evaluation) -> str:
     """`evaluation.md`: what the model card and `make recipes` show."""
-    lines = [f"# Evaluation of {result.name}", "", shown.LEGEND, ""]
+    limited = "" if result.limit is None else f", limited to the first {result.limit} items"
+    lines = [f"# Evaluation of {result.name}{limited}", "", shown.LEGEND, ""]
     for part in result.tasks:
-        about = "" if part.is_trained else ", which is not trained: before and after"
+        about = f", {part.limited}" if part.limited else ""
+        about += "" if part.is_trained else ", which is not trained: before and after"
         lines += [f"## {part.task}{about}", "", f"Run {part.run_id}; answers at {part.asked}.", ""]
         lines += [shown.as_markdown(table) for table in task_tables(part, whole=True)]
         lines += [*(f"- {shown.cell(note)}" for note in part.notes), ""]

@@ -164,6 +164,44 @@ def test_files_that_an_earlier_evaluation_left_are_removed():
     assert not (folder / "evaluation_pairs.csv").exists()
 
 
+def test_a_look_at_the_first_items_leaves_the_evaluation_of_all_as_it_is():
+    folder = write_folder(training("lora"))
+    measured(folder)
+    before = {path: path.read_bytes() for path in folder.glob("evaluation*.*")}
+    result = measured(folder, settings=Settings(limit=6))
+    assert {path: path.read_bytes() for path in before} == before
+    assert result.limit == 6
+    assert {path.name for path in result.paths if path.parent == folder} == {
+        "evaluation-limit-6.csv",
+        "evaluation_pairs-limit-6.csv",
+        "evaluation-limit-6.md",
+    }
+    text = (folder / "evaluation-limit-6.md").read_text()
+    assert text.startswith("# Evaluation of tiny, limited to the first 6 items\n")
+    assert "## tweet_sentiment, limited to 6 of 24 items\n" in text
+    assert table(folder, "evaluation-limit-6")["n_items"].tolist() == [6] * 3
+
+
+def test_a_limit_that_leaves_nothing_out_is_an_evaluation_of_all():
+    folder = write_folder(training("lora"))
+    result = measured(folder, settings=Settings(limit=24))
+    assert result.limit is None
+    assert "limited" not in (folder / "evaluation.md").read_text()
+
+
+def test_text_that_is_not_read_again_stays_as_it_was_read():
+    folder = write_folder(training("lora"))
+    for name in ("forgetting.csv", "forgetting_documents.csv"):
+        (folder / name).write_text("read earlier")
+    result = measured(folder, forgetting=False)
+    for name in ("forgetting.csv", "forgetting_documents.csv"):
+        assert (folder / name).read_text() == "read earlier"
+    said = "no text was read (--no-forgetting): forgetting.csv is of an earlier evaluation"
+    assert result.notes == (said,)
+    measured(folder)
+    assert not (folder / "forgetting.csv").exists()
+
+
 def test_a_backend_that_scores_no_text_is_told_and_forgetting_has_no_row():
     folder = write_folder(training("lora"))
     result = measured(folder)
@@ -209,6 +247,15 @@ def test_the_command_prints_json():
     assert [row["role"] for row in data["tasks"][0]["arms"]] == ["untuned", "untuned", "tuned"]
     assert data["forgetting"] is None
     assert "NaN" not in found.stdout
+
+
+def test_the_command_says_of_how_few_items_it_speaks():
+    write_folder(training("lora"))
+    arguments = ["evaluate", "models/tiny", "--only", "csv", "--limit", "6"]
+    found = RUNNER.invoke(app, arguments)
+    assert ", limited to 6 of 24 items" in found.stdout
+    assert "models/tiny/evaluation-limit-6.md" in found.stderr
+    assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).stdout)["limit"] == 6
 
 
 @pytest.mark.parametrize(

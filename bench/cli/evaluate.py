@@ -33,7 +33,10 @@ def command(
     temperature: Annotated[
         float, typer.Option(min=0, max=5, help="0 is greedy: one answer to each item.")
     ] = 0.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first so many items; written beside the evaluation of all."),
+    ] = None,
     width: Annotated[int | None, typer.Option(min=1, max=254, help="Instead of the recipe's.")] = None,
     forgetting: Annotated[
         bool, typer.Option(help="Also compare how well general text is foretold, before and after.")
@@ -77,6 +80,7 @@ def summary(result: Evaluation) -> dict[str, Any]:
     lost = result.forgetting
     return {
         "name": result.name,
+        "limit": result.limit,
         "tasks": [
             {
                 "task": part.task,
@@ -121,6 +125,7 @@ def print_evaluation(result: Evaluation) -> None:
     for part in result.tasks:
         say(
             f"{part.task}, run {part.run_id}"
+            + (f", {part.limited}" if part.limited else "")
             + ("" if part.is_trained else " (not trained: before and after)")
         )
         for table in task_tables(part, whole=False):
