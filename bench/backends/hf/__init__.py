@@ -394,10 +394,30 @@ def _present(spec: ModelSpec, options: Options) -> tuple[Path | None, Path | Non
         if ref is None:
             found.append(None)
         elif hub.is_hub_reference(ref):
-            found.append(hub.cached(hub.hub_folder(spec.arm, ref, revision)))
+            cached = hub.cached(hub.hub_folder(spec.arm, ref, revision))
+            is_adapter = bool(found)
+            found.append(cached if cached and _is_whole(cached, options, is_adapter=is_adapter) else None)
         else:
             found.append(Path(ref))
     return found[0], found[1]
+
+
+def _is_whole(folder: Path, options: Options, *, is_adapter: bool) -> bool:
+    """Whether a cached commit lacks nothing; what another program left of it is completed by fetching.
+
+    Only what a further file could mend counts: code of its own and quantized weights stay as they are.
+    """
+    if hub.is_known_whole(folder):
+        return True
+    try:
+        if is_adapter:
+            model_folder.inspect_adapter(folder)
+            return True
+        files = model_folder.inspect(folder, allow_own_code=True, quant=model_folder.ANY_QUANT)
+        needs_template = options.head == "causal_lm" and options.template == "own"
+        return not needs_template or model_folder.template_source(files) is not None
+    except ModelFileError:
+        return False
 
 
 def _files(spec: ModelSpec, options: Options) -> tuple[ModelFiles, AdapterFiles | None]:

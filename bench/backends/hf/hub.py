@@ -34,7 +34,7 @@ def hub_folder(arm: str, ref: str, revision: str | None, option: str = "revision
 
 
 def cached(wanted: HubFolder) -> Path | None:
-    """The folder where it was fetched before and is whole; None where it has to be fetched."""
+    """The folder where any of it was fetched before; None where the cache knows that a file is missing."""
     from huggingface_hub import errors, snapshot_download
 
     try:
@@ -45,6 +45,14 @@ def cached(wanted: HubFolder) -> Path | None:
         )
     except (errors.LocalEntryNotFoundError, OSError):
         return None
+
+
+def is_known_whole(folder: Path) -> bool:
+    """Whether the cache knows the commit's files, so that `cached` has missed none of them.
+
+    Fetching a whole commit leaves that list; a program that fetches single files leaves none.
+    """
+    return (folder.parent.parent / "trees" / f"{folder.name}.json").is_file()
 
 
 def download(wanted: HubFolder) -> Path:

@@ -1,6 +1,8 @@
 """A model from the hub at a pinned commit, over real HTTP on loopback."""
 
 import hashlib
+import json
+import shutil
 
 import pytest
 
@@ -74,6 +76,50 @@ def test_what_is_cached_is_not_fetched_again(hub):
     BACKEND.check(spec, sampling())
     BACKEND.digest(spec)
     assert sum(request.path.endswith("model.safetensors") for request, _ in hub.log) == n_weights
+
+
+@pytest.fixture
+def another_cache(hub, tmp_path, monkeypatch):
+    """The model's commit in a cache of its own, as a program leaves it that fetches single files."""
+    from huggingface_hub import constants
+
+    BACKEND.digest(hf_spec(REF, options=PINNED))
+    (fetched,) = (tmp_path / "hub-cache").glob("models--*/snapshots/*")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "another"))
+    return shutil.copytree(fetched, tmp_path / "another" / fetched.relative_to(tmp_path / "hub-cache"))
+
+
+@pytest.mark.parametrize(
+    "missing", ["config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"]
+)
+def test_what_another_program_left_of_a_model_is_completed(missing, another_cache, open_hf):
+    spec = hf_spec(REF, options=PINNED)
+    (another_cache / missing).unlink()
+    BACKEND.check(spec, sampling())
+    assert not (another_cache / missing).exists()  # a check fetches nothing
+    assert BACKEND.digest(spec) == open_hf().loaded.digest
+
+
+def test_a_partly_cached_adapter_is_no_reason_to_refuse(another_cache, tiny_hf):
+    (another_cache / "adapter_config.json").write_text("{}")
+    BACKEND.check(hf_spec(tiny_hf, adapter=REF, options={"adapter_revision": COMMIT}), sampling())
+
+
+def test_a_cached_model_with_code_of_its_own_is_refused_before_it_is_opened(another_cache):
+    path = another_cache / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "x.X"}}))
+    with pytest.raises(ModelFileError, match="brings code of its own"):
+        BACKEND.check(hf_spec(REF, options=PINNED), sampling())
+
+
+def test_what_a_whole_commit_lacks_is_refused_before_it_is_opened(another_cache, tmp_path):
+    (another_cache / "chat_template.jinja").unlink()
+    (listed,) = (tmp_path / "hub-cache").glob("models--*/trees/*.json")
+    known = tmp_path / "another" / listed.relative_to(tmp_path / "hub-cache")
+    known.parent.mkdir()
+    known.write_text(listed.read_text().replace("chat_template.jinja", "README.md"))
+    with pytest.raises(ModelFileError, match="no chat template"):
+        BACKEND.check(hf_spec(REF, options=PINNED), sampling())
 
 
 def test_a_repository_that_is_not_there_is_said(hub):
