@@ -171,6 +171,8 @@ def _reported(run: _Run, only: Sequence[str] | None) -> tuple[TaskEvaluation, tu
     plan, asked = run.plan, run.asked
     report = make_report(run.folder, REPORTS, HEATMAPS, only=only, config=asked.config)
     arms = evaluation_table(report.tables, asked.roles)
+    digests = {record.arm: record.spec.digest for record in store.open_run(run.folder).manifest.arms}
+    arms["digest"] = arms["arm"].map(digests)  # whose row it is once the models were trained anew
     pairs = report.tables.get("quality_pairs")
     part = TaskEvaluation(
         task=plan.task.name,

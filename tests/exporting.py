@@ -9,6 +9,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
+from bench.backends import get
+from bench.records import ModelSpec
 from tests.fixtures.tiny_hf import llama_config, make_tiny_hf, make_tokenizer
 
 WIDE = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1, "initializer_range": 0.05}
@@ -62,8 +64,9 @@ def make_training(root: Path, base: Path, adapter: Path | None, **fields) -> Pat
     }
     (folder / "arm.json").write_text(json.dumps(arm))
     (folder / "card.json").write_text(json.dumps({"steps": 12, "loss_last": 0.5, "parameters": {"all": 1}}))
+    spec = ModelSpec.model_validate(arm)
     (root / "phrases" / "evaluation.csv").write_text(
-        "arm,variant,accuracy,macro_f1\nphrases/lora/fp32@hf,lora,0.8125,0.79\n"
-        "phrases/base/fp32@hf,base,0.41,\n"
+        f"arm,variant,accuracy,macro_f1,digest\n{spec.arm},lora,0.8125,0.79,{get('hf').digest(spec)}\n"
+        "phrases/base/fp32@hf,base,0.41,,\n"
     )
     return folder

@@ -104,6 +104,14 @@ def test_items_whose_labels_were_corrected_are_measured_by_the_new_ones():
     assert again.tasks[0].arms["accuracy"].tolist() == pytest.approx([1 / 3])
 
 
+def test_every_row_names_the_weights_that_were_measured():
+    folder = write_folder(training("lora"))
+    run = Path("sentiments") / measured(folder).tasks[0].run_id
+    digests = {record.arm: record.spec.digest for record in store.open_run(run).manifest.arms}
+    assert all(digests.values())
+    assert table(folder, "evaluation").set_index("arm")["digest"].to_dict() == digests
+
+
 def test_an_evaluation_that_was_broken_off_goes_on():
     dying = write_folder(training("lora", options={"die_after": 5}))
     with pytest.raises(Exception, match="died after 5 answers"):

@@ -30,6 +30,7 @@ from bench.errors import (
     disk_errors,
 )
 from bench.model_files import export_card, export_folder, export_source
+from bench.model_files.export_card import Evaluated
 from bench.model_files.export_folder import GGUF, PAGE, REJECTED, Made, place
 from bench.model_files.export_source import Source
 from bench.model_files.working_folder import EXPORT, remove, working_folder
@@ -95,11 +96,12 @@ def export(
     source = source._replace(base=export_card.base_of(source, base_model))
     if (other := export_source.other_base(source)) is not None:
         told(f"the adapter names another base ({other[:80]}); its shapes fit this one")
+    evaluation = export_card.evaluated(source, told)
     with working_folder(out, EXPORT) as work:
         _refuse_full_disk(source, forms, out)
         with disk_errors(out):
             made = _Export(source, forms, work, shard_bytes, told).run()
-            return _published(source, made, out, licence)
+            return _published(source, made, out, licence, evaluation)
 
 
 class _Export:
@@ -203,12 +205,14 @@ class _Export:
         return merged
 
 
-def _published(source: Source, made: Sequence[Made], out: Path, licence: str | None) -> Exported:
+def _published(
+    source: Source, made: Sequence[Made], out: Path, licence: str | None, evaluation: Evaluated
+) -> Exported:
     """Every form at its place with its card, or set aside; then what scripts and configs read."""
     before = export_folder.read_facts(out).get("forms", {})
     found = {
         "source": source.spec.model_dump(mode="json", exclude_none=True),
-        "card": export_card.about(source, made[0].n_parameters, licence),
+        "card": export_card.about(source, made[0].n_parameters, licence, evaluation),
         "forms": before | {one.form.name: one.facts() for one in made},
     }
     cards = export_card.pages(out, found)

@@ -1,20 +1,21 @@
 """Joins an export and what is known about the model: cards, `models.yaml`, `export.json`.
 
 In: a source and its finished forms, still in the folder of work. Out: README.md for every folder of forms,
-with the evaluation of the training where it left one. It compares nothing.
+with the evaluation of the training where it left one of these very weights. It compares nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from bench import provenance
+from bench.backends.hf import model_folder
 from bench.errors import UsageError
 from bench.model_files import export_folder
 from bench.model_files.export_folder import GGUF
@@ -26,6 +27,16 @@ from bench.training.export.card import CardFacts, FormFacts
 _LICENCE = re.compile(r"[A-Za-z0-9][\w.+-]{0,60}", re.ASCII)
 _PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "gguf", "llama-cpp-python")
 _MOST_ROWS = 200
+_EVALUATION = "evaluation.csv"
+
+
+class Evaluated(NamedTuple):
+    """What `bench evaluate` found, as text; empty where it did not measure these weights."""
+
+    rows: list[dict[str, str]]
+    """Every arm's."""
+    own: list[dict[str, str]]
+    """Those of this arm."""
 
 
 def licence_of(source: Source, said: str | None) -> str | None:
@@ -55,9 +66,8 @@ def _front_matter(page: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def about(source: Source, n_parameters: int, licence: str | None) -> dict[str, Any]:
+def about(source: Source, n_parameters: int, licence: str | None, evaluation: Evaluated) -> dict[str, Any]:
     """What a card says besides its forms, as `export.json` keeps it."""
-    rows, own = evaluated(source)
     versions = {package: provenance.package_version(package) for package in _PACKAGES}
     return {
         "name": source.name,
@@ -65,8 +75,8 @@ def about(source: Source, n_parameters: int, licence: str | None) -> dict[str, A
         "base_model": source.base,
         "licence": licence,
         "n_parameters": n_parameters,
-        "evaluation": rows,
-        "own_rows": own,
+        "evaluation": evaluation.rows,
+        "own_rows": evaluation.own,
         "training": source.facts,
         "versions": {package: version for package, version in versions.items() if version},
     }
@@ -115,14 +125,26 @@ def _form_facts(one: dict[str, Any]) -> FormFacts:
     )
 
 
-def evaluated(source: Source) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """The evaluation beside the training, and those of its rows that are about this arm."""
+def evaluated(source: Source, told: Callable[[str], None]) -> Evaluated:
+    """The evaluation beside the training, if it measured the weights that are there; it is told where not."""
+    nothing = Evaluated([], [])
     if source.training is None:
-        return [], []
+        return nothing
+    path = source.training.parent / _EVALUATION
     try:
-        with (source.training.parent / "evaluation.csv").open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             rows = [dict(row) for _, row in zip(range(_MOST_ROWS), csv.DictReader(file), strict=False)]
     except (OSError, csv.Error, UnicodeDecodeError):
-        return [], []
+        return nothing
     names = {source.training.name, source.spec.arm}
-    return rows, [row for row in rows if names & {str(row.get("arm")), str(row.get("variant"))}]
+    named = [row for row in rows if names & {str(row.get("arm")), str(row.get("variant"))}]
+    # a training that was made anew has its old name, and the evaluation is still that of the old weights
+    digest = model_folder.digest(source.files, source.adapter) if named else None
+    own = [row for row in named if row.get("digest") == digest]
+    if own:
+        return Evaluated(rows, own)
+    told(
+        f"{path}: does not say that it measured these weights, so the card leaves it out; run "
+        f"`bench evaluate {path.parent}` first"
+    )
+    return nothing

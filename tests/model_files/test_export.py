@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -185,6 +186,19 @@ def test_a_copied_training_is_exported_with_its_own_adapter_or_not_at_all(model,
     shutil.rmtree(copied / "adapter")
     with pytest.raises(ModelFileError, match="which is no part of"):
         export_source.find(str(copied), None, None, None)
+
+
+@pytest.mark.parametrize("digest", ["sha256:of earlier weights", ""])
+def test_an_evaluation_of_other_weights_stands_on_no_card(model, adapter, tmp_path, digest):
+    training = make_training(tmp_path / "models", model, adapter)
+    path = training.parent / "evaluation.csv"
+    path.write_text(re.sub("sha256:[0-9a-f]+", digest, path.read_text()))
+    told: list[str] = []
+    exported(training, "fp16", told=told.append)
+    page = (OUT / "fp16" / "README.md").read_text()
+    assert "model-index" not in page
+    assert "## Evaluation" not in page
+    assert any("does not say that it measured these weights" in said for said in told)
 
 
 def test_a_second_export_adds_to_the_first(model):
