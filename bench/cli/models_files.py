@@ -40,15 +40,16 @@ def rm(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders below the folder of models.")],
     root: Annotated[Path, typer.Option(help="The folder that they have to lie in.")] = Path("models"),
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what a run in sentiments/ refers to.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what a run or a training refers to.")] = False,
 ) -> None:
-    """Remove models; what a run still refers to stays unless --force."""
+    """Remove models; what a run or a training still refers to stays unless --force."""
     from bench.model_files.remove import plan, remove
     from bench.safe_text import inert
 
-    removals = [plan(path, root, RUNS) for path in paths]
+    removals = [plan(path, root, RUNS, paths) for path in paths]
     for removal in removals:
-        used = f", used by {', '.join(removal.runs)}" if removal.runs else ""
+        users = (*removal.runs, *removal.trainings)
+        used = f", used by {', '.join(users)}" if users else ""
         typer.echo(inert(f"{removal.path}  {removal.n_bytes:,} bytes{used}"), err=True)
     if not yes:
         if not sys.stdin.isatty():

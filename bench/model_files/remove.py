@@ -1,17 +1,22 @@
-"""Removes models: a file or a folder below the folder of models, and nothing that a run still needs.
+"""Removes models: a file or a folder below the folder of models, and nothing that is still needed.
 
 In: paths, and the folder they must lie in. Out: what would be removed, and its removal. A symbolic link is
-never followed out of the folder; what a run in `sentiments/` was measured on stays unless it is forced.
+never followed out of the folder; what a run in `sentiments/` was measured on, or a training in the folder of
+models stands on, stays unless it is forced.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from bench import store
 from bench.errors import BenchError, UsageError, disk_errors
+from bench.evaluation.folder import ARM, ArmFile
 from bench.model_files import export_folder
 
 
@@ -22,10 +27,15 @@ class Removal(NamedTuple):
     n_bytes: int
     runs: tuple[str, ...]
     """Runs whose arms it is, or holds."""
+    trainings: tuple[str, ...] = ()
+    """Trainings elsewhere whose base, model or adapter it is, or holds."""
 
 
-def plan(path: Path, root: Path, runs: Path) -> Removal:
-    """What removing `path` means; UsageError where it may not be removed at all."""
+def plan(path: Path, root: Path, runs: Path, going: Sequence[Path] = ()) -> Removal:
+    """What removing `path` means; UsageError where it may not be removed at all.
+
+    Trainings below `going`, which is removed with it, need nothing any more.
+    """
     where, base = path.absolute(), root.resolve()
     # the link itself is what goes, so only the folder it lies in is resolved
     real = where.parent.resolve() / where.name
@@ -34,7 +44,8 @@ def plan(path: Path, root: Path, runs: Path) -> Removal:
     if not real.exists() and not real.is_symlink():
         raise UsageError(f"{path}: no such file or folder; `bench models list {root}` shows what there is")
     n_bytes = 0 if real.is_symlink() else export_folder.size_of(real)
-    return Removal(real, n_bytes, _runs_of(real, runs))
+    gone = (real, *(one.absolute().parent.resolve() / one.name for one in going))
+    return Removal(real, n_bytes, _runs_of(real, runs), _trainings_of(real, base, gone))
 
 
 def _runs_of(path: Path, runs: Path) -> tuple[str, ...]:
@@ -52,6 +63,24 @@ def _runs_of(path: Path, runs: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _trainings_of(path: Path, root: Path, gone: Sequence[Path]) -> tuple[str, ...]:
+    """The trainings below `root`, and not below what is `gone`, that load what would go."""
+    found = []
+    for file in sorted(root.rglob(ARM)):
+        if any(file.is_relative_to(one) for one in gone):
+            continue
+        shown = str(file.parent.relative_to(root))
+        try:
+            arm = ArmFile.model_validate_json(file.read_bytes())
+        except (OSError, ValidationError):  # what cannot be read cannot be asked; it may still need the model
+            found.append(f"{shown} (cannot be read)")
+            continue
+        refs = {ref for one in (arm, *arm.tasks.values()) for ref in (one.ref, one.adapter) if ref}
+        if any(_is_in(Path(ref), path) for ref in refs):
+            found.append(shown)
+    return tuple(found)
+
+
 def _is_in(ref: Path, path: Path) -> bool:
     try:
         return ref.absolute().is_relative_to(path) or ref.resolve().is_relative_to(path.resolve())
@@ -60,7 +89,13 @@ def _is_in(ref: Path, path: Path) -> bool:
 
 
 def remove(removal: Removal, *, force: bool = False) -> None:
-    """Remove it; UsageError where a run still refers to it and `force` is not given."""
+    """Remove it; UsageError where something still refers to it and `force` is not given."""
+    if removal.trainings and not force:
+        named = ", ".join(removal.trainings[:5])
+        raise UsageError(
+            f"{removal.path}: {len(removal.trainings)} trainings stand on it ({named}), which could not be "
+            "loaded without it; remove them first, or --force removes it all the same"
+        )
     if removal.runs and not force:
         named = ", ".join(removal.runs[:5])
         raise UsageError(

@@ -24,7 +24,7 @@ from bench.model_files.show import show
 from bench.records import ArmRecord, LoadedModel, Manifest
 from bench.training.export.forms import parse
 from tests.backends.asking import hf_spec, llama_spec, sampling
-from tests.exporting import make_model
+from tests.exporting import make_model, make_training
 from tests.fixtures.tiny_gguf import make_tiny_gguf
 
 MODELS, RUNS = Path("models"), Path("sentiments")
@@ -192,6 +192,33 @@ def test_a_run_that_cannot_be_read_holds_on_to_everything(gguf):
     (RUNS / "broken").mkdir(parents=True)
     (RUNS / "broken" / "manifest.json").write_text("{")
     assert plan(gguf, MODELS, RUNS).runs == ("broken (cannot be read)",)
+
+
+def trained_on(base):
+    """A base below models/, and a training that stands on it."""
+    (MODELS / base).mkdir(parents=True)
+    (MODELS / base / "config.json").write_text("{}")
+    return make_training(MODELS, MODELS / base, None)
+
+
+def test_a_base_on_which_a_training_stands_stays_unless_forced():
+    trained_on("base/pretrained")
+    done = removed(MODELS / "base", "--yes")
+    assert isinstance(done.exception, UsageError)
+    assert "1 trainings stand on it (phrases/lora)" in str(done.exception)
+    assert (MODELS / "base/pretrained/config.json").exists()
+    assert removed(MODELS / "base", "--yes", "--force").exit_code == 0
+
+
+def test_a_base_goes_together_with_what_stands_on_it():
+    trained_on("base/pretrained")
+    assert removed(MODELS / "base", MODELS / "phrases", "--yes").exit_code == 0
+    assert not list(MODELS.iterdir())
+
+
+def test_a_training_that_cannot_be_read_holds_on_to_everything(gguf):
+    (trained_on("base") / "arm.json").write_text("{")
+    assert plan(gguf, MODELS, RUNS).trainings == ("phrases/lora (cannot be read)",)
 
 
 @pytest.mark.parametrize("name", ["../x", "models/../x", "models", ".", "/etc/hostname", "models/..", "x"])
