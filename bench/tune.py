@@ -282,16 +282,22 @@ def _gradually(
     by_task: dict[str, tuple[Example, ...]], plan: Planned, rehearsed: float, seed: int
 ) -> tuple[tuple[Example, ...], Planned]:
     """Each task in its turn, seen as often as the epochs say, and then one pass over all of it."""
-    epochs = plan.trainer.epochs
-    if epochs != int(epochs):
-        raise ConfigError(
-            f"training {plan.name}: epochs: {epochs:g}: tasks introduced gradually need whole ones"
-        )
-    if plan.trainer.patience is not None:
-        raise ConfigError(
-            f"training {plan.name}: patience: tasks introduced gradually are one pass, which has no epoch to "
-            "stop after; remove it"
-        )
+    options, epochs = plan.trainer, plan.trainer.epochs
+    # None of these could be honoured: the order is kept, and it is gone through once
+    refused = {
+        f"epochs: {epochs:g}: tasks introduced gradually need whole ones": epochs != int(epochs),
+        "patience: tasks introduced gradually are one pass, which has no epoch to stop after; remove it": (
+            options.patience is not None
+        ),
+        "steps: tasks introduced gradually are seen to the end, and steps could end before the last; set "
+        "epochs instead": options.steps is not None,
+        "group_by_length: true contradicts `introduce: gradually`, whose order is kept; remove it": (
+            "group_by_length" in options.model_fields_set and options.group_by_length
+        ),
+    }
+    for said, applies in refused.items():
+        if applies:
+            raise ConfigError(f"training {plan.name}: {said}")
     found = mixing.gradually(by_task, rehearsed, seed, int(epochs))
     trainer = plan.trainer.model_copy(update={"epochs": 1.0, "group_by_length": False})
     return found.items, plan._replace(trainer=trainer)

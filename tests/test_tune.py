@@ -338,6 +338,24 @@ def test_tasks_introduced_gradually_come_one_after_the_other(place, monkeypatch)
     assert {label for labels in job.data.labels.values() for label in labels} == set(WORDS)
 
 
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        ({"epochs": 1.5}, "epochs: 1.5: tasks introduced gradually need whole ones"),
+        ({"patience": 1}, "patience: tasks introduced gradually are one pass"),
+        ({"steps": 3}, "steps: tasks introduced gradually are seen to the end"),
+        ({"group_by_length": True}, "group_by_length: true contradicts `introduce: gradually`"),
+    ],
+)
+def test_what_tasks_introduced_gradually_cannot_honour_is_refused(place, trainer, said):
+    write_data(place, "second", rows(60, seed=9))
+    data = [{"recipe": "mini.yaml"}, {"recipe": "second.yaml", "task": "mood.yaml"}]
+    trainings = [{"name": "full", "method": {"kind": "full"}, "trainer": trainer}]
+    with pytest.raises(ConfigError, match=f"training full: {said}"):
+        tune(write_recipe(place, data=data, introduce="gradually", trainings=trainings))
+    assert not Path("models/demo/recipe.json").exists()
+
+
 def test_only_what_is_named_is_trained(place):
     wanted = [
         {"name": "lora", "method": {"kind": "lora", "r": [2, 4]}, "trainer": SHORT},
