@@ -40,7 +40,7 @@ class ReadSamples(NamedTuple):
     """What one pass over a run's samples gives."""
 
     samples: pd.DataFrame
-    """Every sample of the run's articles, without its text."""
+    """Every sample of the run, without its text."""
     invalid: list[Row]
     """Some invalid answers of each arm, whole."""
     valid: list[Row]
@@ -125,7 +125,7 @@ def attribute_frame(articles: Iterable[Article]) -> pd.DataFrame:
 
 
 def read_samples(run: store.Run, schema: AnswerSchema, n_workers: int | None = None) -> ReadSamples:
-    """Every sample of the run's articles as one frame, and some answers of each arm as they came.
+    """Every sample of the run as one frame, and some answers of each arm as they came.
 
     `n_workers` processes read one arm each at a time; without it, several only where that is faster.
     """
@@ -189,15 +189,12 @@ class ArmReader:
 
     def __call__(self, arm: str) -> ReadSamples:
         """One arm's part of `ReadSamples`."""
-        article_ids = self.run.manifest.article_ids
-        wanted, wanting = set(article_ids), set(spread(article_ids, ARTICLES_SHOWN))
+        wanting = set(spread(self.run.manifest.article_ids, ARTICLES_SHOWN))
         columns = _empty_columns()
         shown: Counter[tuple[str, str]] = Counter()
         invalid: list[Row] = []
         valid: list[Row] = []
         for row in self.run.samples(arm):
-            if row["article_id"] not in wanted:
-                continue
             _append(columns, row, self.schema)
             if row["verdict"]["outcome"] == Outcome.VALID:
                 if row["article_id"] in wanting:
@@ -210,13 +207,12 @@ class ArmReader:
                     shown[kind] += 1
                     invalid.append(row)
         samples = _typed(columns, self.run.manifest, self.schema).assign(arm=arm)
-        return ReadSamples(samples, invalid, valid, self._timings(arm, wanted))
+        return ReadSamples(samples, invalid, valid, self._timings(arm))
 
-    def _timings(self, arm: str, wanted: set[str]) -> pd.DataFrame | None:
+    def _timings(self, arm: str) -> pd.DataFrame | None:
         columns = _empty_columns()
         for row in self.run.latency_samples(arm):
-            if row["article_id"] in wanted:
-                _append(columns, row, self.schema)
+            _append(columns, row, self.schema)
         return (
             _typed(columns, self.run.manifest, self.schema).assign(arm=arm) if columns["article_id"] else None
         )

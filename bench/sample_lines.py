@@ -3,13 +3,13 @@
 In: the bytes of a line, and the task's answer schema. Out: the sample as a plain dictionary, or a ValueError
 that says what is wrong with it. A report reads a million lines, so there is no record for each: pydantic's
 validator checks types while it parses, which takes no longer than the standard library takes to parse. The
-order of keys in a dictionary means nothing. It opens no file and knows no other line.
+order of keys in a dictionary means nothing. It opens no file; of a file's other lines it knows the keys.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +46,36 @@ def line_reader(schema: AnswerSchema | None) -> Callable[[bytes], Row]:
         return row
 
     return read
+
+
+class Keys:
+    """The keys of one arm's samples so far: each of the run's, and none twice."""
+
+    def __init__(self, arm: str, article_ids: Iterable[str], iterations: int | None) -> None:
+        """`iterations`: how many the run asks for; None where they have numbers of their own."""
+        self._arm = arm
+        self._articles = frozenset(article_ids)
+        self._iterations = math.inf if iterations is None else iterations
+        self._seen: set[tuple[str, int]] = set()
+        self._prompts: dict[str, str] = {}
+
+    def add(self, row: Row) -> None:
+        """Take one more sample; ValueError says why it cannot be one of this arm in this run."""
+        prompt, article, iteration = row["prompt_id"], row["article_id"], row["iteration"]
+        n = len(self._seen)
+        self._seen.add((prompt, iteration))
+        if len(self._seen) == n:
+            raise ValueError(f"a second sample of prompt {prompt}, iteration {iteration}")
+        if row["arm"] != self._arm:
+            raise ValueError(f"a sample of the arm {row['arm']}, in the file of {self._arm}")
+        if article not in self._articles:
+            raise ValueError(f"a sample of article {article}, which is not in the run's manifest")
+        if iteration >= self._iterations:
+            raise ValueError(f"a sample of iteration {iteration}, and the run has {self._iterations}, from 0")
+        if self._prompts.setdefault(article, prompt) != prompt:
+            raise ValueError(
+                f"a sample of prompt {prompt}, and article {article} has {self._prompts[article]}"
+            )
 
 
 def _reason(error: ValidationError) -> str:

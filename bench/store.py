@@ -32,7 +32,7 @@ from pydantic import ValidationError
 from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError, disk_errors
 from bench.identity import file_stem
 from bench.records import SCHEMA_VERSION, AnswerSchema, Article, Fidelity, Manifest, Sample
-from bench.sample_lines import Row, line_reader
+from bench.sample_lines import Keys, Row, line_reader
 
 MANIFEST = "manifest.json"
 ARTICLES = "articles.jsonl"
@@ -73,9 +73,10 @@ class Run:
     def samples(self, arm: str) -> Iterator[Row]:
         """One arm's samples as plain dictionaries; a torn last line is not one of them.
 
-        StorageError for a line that is no sample of this run's task.
+        StorageError for a line that is no sample of this run's task, of another article, iteration or arm
+        than the run has, or that stands there twice: no kill, resume or extension leaves such a line.
         """
-        return self._rows(self.samples_path(arm))
+        return self._rows(self.samples_path(arm), arm)
 
     def latency_path(self, arm: str) -> Path:
         """The file of one arm's latency samples, answered alone; it need not exist."""
@@ -83,17 +84,26 @@ class Run:
 
     def latency_samples(self, arm: str) -> Iterator[Row]:
         """One arm's latency samples, as `samples`; none where the run has none."""
-        return self._rows(self.latency_path(arm))
+        return self._rows(self.latency_path(arm), arm)
 
-    def _rows(self, path: Path) -> Iterator[Row]:
+    def _rows(self, path: Path, arm: str) -> Iterator[Row]:
         """The samples in a file; none if it does not exist."""
         read = line_reader(self._schema())
+        keys = Keys(arm, self.manifest.article_ids, self._iterations(arm))
         for number, line in enumerate(_lines(path), 1):
             try:
                 row = read(line)
+                keys.add(row)
             except ValueError as error:
                 raise _damaged(path, number, str(error)) from error
             yield row
+
+    def _iterations(self, arm: str) -> int | None:
+        """Repeats of one arm; None in an imported run, whose files begin where they like and have gaps."""
+        if "imported" in self.manifest.config:
+            return None
+        own = (record.iterations for record in self.manifest.arms if record.arm == arm)
+        return next(own, None) or self.manifest.iterations
 
     def _schema(self) -> AnswerSchema | None:
         """The answer schema that the run recorded; None where there is none that can be read."""

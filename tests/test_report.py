@@ -158,13 +158,13 @@ def test_a_line_that_is_no_sample_is_one_clear_error_of_report_and_gate(before, 
             command(folder)
 
 
-def test_samples_of_articles_that_the_manifest_does_not_name_do_not_count():
+def test_samples_of_articles_that_the_manifest_does_not_name_are_refused():
     folder = write_run()
     with store.RunWriter(folder) as writer:
         for row in answers(SPECS[0].arm, article("Another."), [0.9]):
             writer.append(row)
-    samples, *_ = read_samples(store.open_run(folder), SCHEMA)
-    assert len(samples) == 8
+    with pytest.raises(StorageError, match=r"jsonl:5: a sample of article "):
+        report(folder)
 
 
 def test_a_run_without_samples_is_a_usage_error():
@@ -184,9 +184,9 @@ def test_a_manifest_without_answer_schema_is_a_storage_error():
 
 
 def test_few_invalid_answers_of_each_kind_are_kept_for_the_workbook():
-    folder = write_run()
+    folder = write_run(iterations=11)
     with store.RunWriter(folder) as writer:
-        for row in answers(SPECS[0].arm, ARTICLES[0], [0.1, 0.1, *[None] * 9]):
+        for row in list(answers(SPECS[0].arm, ARTICLES[0], [None] * 11))[2:]:
             writer.append(row)
     invalid = read_samples(store.open_run(folder), SCHEMA).invalid
     assert len(invalid) == 2

@@ -1,6 +1,7 @@
 """A run on disk: whole, resumable, locked, and never worse for a kill."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,15 +11,21 @@ import pytest
 
 from bench import store
 from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError
-from tests.builders import NOW, article, manifest, sample, spec
+from tests.builders import NOW, article, manifest, spec
+from tests.builders import sample as any_sample
 
 ARM = spec().arm
+ARTICLES = (article("One."), article("Two."))
+
+
+def sample(**fields):
+    """A stored answer to the first article."""
+    return any_sample(**{"article_id": ARTICLES[0].id, **fields})
 
 
 @pytest.fixture
 def writer(tmp_path):
-    articles = (article("One."), article("Two."))
-    with store.create_run(tmp_path, manifest(articles=articles), articles) as opened:
+    with store.create_run(tmp_path, manifest(articles=ARTICLES), ARTICLES) as opened:
         yield opened
 
 
@@ -45,7 +52,7 @@ def test_articles_are_read_back_in_the_manifests_order(writer):
 
 
 def test_a_torn_last_line_is_ignored_by_readers_and_cut_by_the_next_writer(tmp_path):
-    with store.create_run(tmp_path, manifest(), ()) as writer:
+    with store.create_run(tmp_path, manifest(articles=ARTICLES), ARTICLES) as writer:
         writer.append(sample())
         path = writer.samples_path(ARM)
     whole = path.read_bytes()
@@ -84,6 +91,57 @@ def test_json_that_is_no_sample_is_an_error_with_file_line_and_what_to_do(writer
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0] + b"{}\n")
         with pytest.raises(StorageError, match=r"jsonl:2: not a sample .*restore it, or remove the line"):
             list(read(ARM))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "a second sample of prompt p0, iteration 0"),
+        ({"iteration": 2}, "a sample of iteration 2, and the run has 2, from 0"),
+        ({"article_id": "x", "prompt_id": "p1"}, "article x, which is not in the run's manifest"),
+        (
+            {"arm": spec("q8_0").arm, "iteration": 1},
+            f"a sample of the arm {spec('q8_0').arm}, in the file of",
+        ),
+        ({"prompt_id": "p1", "iteration": 1}, f"prompt p1, and article {ARTICLES[0].id} has p0"),
+    ],
+)
+def test_a_sample_that_stands_there_twice_or_is_not_of_the_run_is_an_error(writer, fields, said):
+    line = sample(**fields).model_dump_json() + "\n"
+    writer.append(sample())
+    writer.append_latency(sample())
+    for path, read in (
+        (writer.samples_path(ARM), writer.samples),
+        (writer.latency_path(ARM), writer.latency_keys),
+    ):
+        with path.open("a") as file:
+            file.write(line)
+        with pytest.raises(
+            StorageError, match=rf"jsonl:2: .*{re.escape(said)}.*; the file was changed .*remove"
+        ):
+            list(read(ARM))
+
+
+def test_every_iteration_of_every_article_is_a_sample_of_its_own(writer):
+    for article_id, prompt_id in ((ARTICLES[0].id, "p0"), (ARTICLES[1].id, "p1")):
+        for iteration in (1, 0):
+            writer.append(sample(article_id=article_id, prompt_id=prompt_id, iteration=iteration))
+    assert len(writer.keys(ARM)) == 4
+
+
+def test_an_arm_with_fewer_iterations_than_the_run_has_no_more_of_them(tmp_path):
+    made = manifest(articles=ARTICLES)
+    once = made.model_copy(update={"arms": (made.arms[0].model_copy(update={"iterations": 1}),)})
+    with store.create_run(tmp_path, once, ARTICLES) as writer:
+        writer.append(sample(iteration=1))
+        with pytest.raises(StorageError, match="iteration 1, and the run has 1"):
+            writer.keys(ARM)
+
+
+def test_an_imported_run_keeps_the_numbers_of_its_files(tmp_path):
+    with store.create_run(tmp_path, manifest(articles=ARTICLES, config={"imported": {}}), ARTICLES) as writer:
+        writer.append(sample(iteration=7))
+        assert writer.keys(ARM) == {("p0", 7)}
 
 
 def test_a_run_cannot_be_written_twice_at_once(writer):
