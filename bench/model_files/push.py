@@ -25,9 +25,9 @@ from bench.errors import (
     ConfigError,
     MissingExtraError,
     ModelFileError,
-    StorageError,
     UsageError,
 )
+from bench.evaluation.folder import ARM
 from bench.model_files import export_folder
 from bench.model_files.export_folder import PAGE, REJECTED
 
@@ -96,6 +96,13 @@ def _files(folder: Path) -> dict[str, Path]:
             sorted(str(path) for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
         )
         raise UsageError(f"{folder}: a whole export; name one of its folders: {forms}")
+    if (folder / ARM).is_file():
+        adapter = folder / "adapter"
+        own = f", or push its adapter alone ({adapter})" if adapter.is_dir() else ""
+        raise UsageError(
+            f"{folder}: a training; export it (`bench models export {folder} --to fp16 --out OUT`) and push "
+            f"a folder of the export{own}"
+        )
     if REJECTED in folder.resolve().parts:
         raise ModelFileError(f"{folder}: was found not to be the model it was exported from; it is not sent")
     found = {path.name: path for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
@@ -106,7 +113,8 @@ def _files(folder: Path) -> dict[str, Path]:
     ]
     if odd:
         raise UsageError(
-            f"{folder / odd[0]}: a link, a folder, or of a kind that no model is made of; remove it"
+            f"{folder / odd[0]}: a link, a folder, or of a kind that no model is made of; name a folder that "
+            "holds a model's files alone, such as OUT/gguf or OUT/fp16"
         )
     if not any(path.suffix in _LARGE for path in found.values()):
         raise UsageError(f"{folder}: holds no weights; name a folder such as OUT/gguf or OUT/fp16")
@@ -116,13 +124,13 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _refuse_other_content(folder: Path) -> None:
-    """StorageError where a form is no longer what was exported and compared."""
+    """ModelFileError where a form is no longer what was exported and compared."""
     out = folder.resolve().parent
     for one in export_folder.read_facts(out).get("forms", {}).values():
         path = folder / one["file"] if one["kind"] == "gguf" else out / one["file"]
         mine = path.parent == folder if one["kind"] == "gguf" else path == folder.resolve()
         if mine and one["published"] and path.exists() and export_folder.digest_of(path) != one["digest"]:
-            raise StorageError(f"{path}: is not what was exported and compared; export it again")
+            raise ModelFileError(f"{path}: is not what was exported and compared; export it again")
 
 
 def _front_matter(page: Path) -> dict[str, Any]:

@@ -11,11 +11,11 @@ pytest.importorskip("torch", reason="the hf extra is not installed")
 pytest.importorskip("llama_cpp", reason="the llama extra is not installed")
 
 from bench.cli.app import app
-from bench.errors import BackendError, BenchError, ConfigError, ModelFileError, StorageError, UsageError
+from bench.errors import BackendError, BenchError, ConfigError, ModelFileError, UsageError
 from bench.model_files.export import export
 from bench.model_files.push import push
 from bench.training.export.forms import parse
-from tests.exporting import make_model
+from tests.exporting import make_adapter, make_model, make_training
 from tests.hub import COMMIT, FakeHub
 
 TOKEN = "hf_secret_never_to_be_shown"
@@ -126,11 +126,11 @@ def test_a_name_that_is_none_is_refused(out, name):
 def test_what_is_no_longer_what_was_compared_is_not_sent(out):
     path = next((out / "gguf").glob("*.gguf"))
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(StorageError, match="not what was exported"):
+    with pytest.raises(ModelFileError, match="not what was exported"):
         push(out / "gguf", "me/mine", dry_run=True)
     config = json.loads((out / "fp16" / "config.json").read_text())
     (out / "fp16" / "config.json").write_text(json.dumps(config | {"vocab_size": 1}))
-    with pytest.raises(StorageError, match="not what was exported"):
+    with pytest.raises(ModelFileError, match="not what was exported"):
         push(out / "fp16", "me/mine", dry_run=True)
 
 
@@ -169,3 +169,11 @@ def test_a_large_file_that_does_not_arrive_is_one_line(hub, out):
         push(out / "gguf", "me/mine")
     hub.loses = False
     assert push(out / "gguf", "me/mine").commit == COMMIT
+
+
+def test_a_trainings_folder_is_told_to_be_exported_and_not_to_be_emptied(small, tmp_path):
+    folder = make_training(tmp_path, small, make_adapter(tmp_path / "made", small))
+    with pytest.raises(UsageError, match="a training; export it") as found:
+        push(folder, "me/mine", dry_run=True)
+    assert "remove" not in str(found.value)
+    assert f"push its adapter alone ({folder / 'adapter'})" in str(found.value)
