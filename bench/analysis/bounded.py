@@ -38,8 +38,8 @@ def mean_bounds(values: FloatArray, low: float, high: float, tail: float) -> Mea
     Undefined: fewer than two items. Checked against Clopper-Pearson, Student's t for many spread values,
     and by simulation (`benchmarks/quality.py`).
     """
-    lower = -_upper(-values, -low, tail)
-    return MeanBounds(lower, _upper(values, high, tail))
+    lower = 0.0 - _upper(-values, -low, tail)  # a minus sign alone would make -0.0 of 0
+    return MeanBounds(lower, _upper(values, high, tail) + 0.0)
 
 
 def share_above(values: FloatArray, high: float, limit: float) -> FloatArray:

@@ -6,6 +6,7 @@ every arm, and the table behind a reliability plot. Answers without a confidence
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -50,8 +51,9 @@ def calibration(found: Stated, n_arms: int, n_articles: int) -> pd.DataFrame:
     Unit: the item; its answers share its weight. ece = sum over bins of weight x |share right - mean
     confidence| (Naeini and others 2015), over 10 bins of equal width; sampling noise alone raises it, so it
     has no interval. brier = mean of (confidence - right)^2, overconfidence = mean of confidence - right,
-    both with t intervals over items. Undefined without such an answer; intervals also where all items are
-    alike. Checked against scikit-learn's `brier_score_loss` and a hand-worked example.
+    both with t intervals over items, cut at what is possible (0 or -1, and 1). Undefined without such an
+    answer; intervals also where all items are alike. Checked against scikit-learn's `brier_score_loss` and a
+    hand-worked example.
     """
     bins = _binned(found, n_arms)
     gap = np.abs(rows.divided(bins.right, bins.weight) - rows.divided(bins.confidence, bins.weight))
@@ -64,11 +66,12 @@ def calibration(found: Stated, n_arms: int, n_articles: int) -> pd.DataFrame:
         }
     )
     values = {
-        "brier": (found.confidence - found.right) ** 2,
-        "overconfidence": found.confidence - found.right,
+        "brier": ((found.confidence - found.right) ** 2, 0.0),
+        "overconfidence": (found.confidence - found.right, -1.0),
     }
-    for name, value in values.items():
-        table = table.assign(**mean_interval(name, item_means(found, value, n_arms, n_articles)))
+    for name, (value, least) in values.items():
+        means = item_means(found, value, n_arms, n_articles)
+        table = table.assign(**mean_interval(name, means, least, 1.0))
     return table
 
 
@@ -81,12 +84,18 @@ def item_means(found: Stated, values: FloatArray, n_arms: int, n_articles: int) 
     return cells
 
 
-def mean_interval(name: str, values: FloatArray) -> dict[str, FloatArray]:
-    """Mean over items and its 95 % t interval, as columns; no bounds where all items are alike."""
+def mean_interval(
+    name: str, values: FloatArray, least: float = -math.inf, most: float = math.inf
+) -> dict[str, FloatArray]:
+    """Mean over items and its 95 % t interval, as columns; no bounds where all items are alike.
+
+    The interval is cut at `least` and `most`, beyond which no value can be.
+    """
     n, mean = rows.count(values), rows.mean(values)
     se = rows.divided(rows.sd(values), np.sqrt(n))
     half = rows.t_quantile(0.975, n - 1) * np.where(se > 0, se, np.nan)
-    return {name: mean, f"{name}_ci_low": mean - half, f"{name}_ci_high": mean + half}
+    low, high = np.maximum(mean - half, least), np.minimum(mean + half, most)
+    return {name: mean, f"{name}_ci_low": low, f"{name}_ci_high": high}
 
 
 class _Bins(NamedTuple):

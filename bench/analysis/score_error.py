@@ -23,11 +23,11 @@ def score_errors(grades: Grades) -> pd.DataFrame:
 
     Unit: the item, those with a reference score and a valid answer. error_absolute = mean over items of the
     mean |score - reference| of their answers (what one answer is off by), bias the same without the
-    absolute value; t intervals over items. error_rms = sqrt of the mean over items of the mean square; its
-    interval is the root of the t interval of that mean. spearman: rank correlation of the items' mean score
-    with the reference (ties averaged), with Fisher's z and Bonett and Wright's (2000) standard error
-    sqrt((1 + r^2 / 2) / (n - 3)). Undefined: no such item; spearman below three items or where either side
-    is constant, its interval below four or at |r| = 1.
+    absolute value; t intervals over items, that of the absolute error cut at 0. error_rms = sqrt of the mean
+    over items of the mean square; its interval is the root of the t interval of that mean. spearman: rank
+    correlation of the items' mean score with the reference (ties averaged), with Fisher's z and Bonett and
+    Wright's (2000) standard error sqrt((1 + r^2 / 2) / (n - 3)). Undefined: no such item; spearman below
+    three items or where either side is constant, its interval below four or at |r| = 1.
     Checked against scipy's `spearmanr`, scikit-learn's `mean_absolute_error` and hand-worked examples.
     """
     known = ~np.isnan(grades.reference)
@@ -36,7 +36,7 @@ def score_errors(grades: Grades) -> pd.DataFrame:
     columns = {
         "n_scored_items": rows.count(grades.error),
         "scored_share": rows.divided(rows.count(grades.error), (known & (grades.n_measured > 0)).sum(axis=1)),
-        **mean_interval("error_absolute", grades.error_absolute),
+        **mean_interval("error_absolute", grades.error_absolute, least=0.0),
         **rms,
         **mean_interval("bias", grades.error),
     }

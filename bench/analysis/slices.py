@@ -40,7 +40,7 @@ class Measure(NamedTuple):
     values: FloatArray
     """Arm x article; NaN where undefined."""
     limits: tuple[float, float] | None
-    """Smallest and largest possible value; None where it is open."""
+    """Smallest and largest possible value; None for errors: 0 and open above."""
     higher_is_better: bool
 
 
@@ -153,7 +153,7 @@ def _line(measure: Measure, values: FloatArray, members: BoolArray, known: BoolA
 
 def _interval(values: FloatArray, limits: tuple[float, float] | None) -> tuple[float, float]:
     if limits is None:
-        found = mean_interval("x", values[None])
+        found = mean_interval("x", values[None], least=0.0)
         return float(found["x_ci_low"][0]), float(found["x_ci_high"][0])
     bounds = mean_bounds(values[None], *limits, 0.025)
     return float(bounds.lower[0]), float(bounds.upper[0])

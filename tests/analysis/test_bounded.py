@@ -30,6 +30,14 @@ def test_where_no_item_differs_149_items_show_two_points_and_fewer_do_not():
     assert bounds[0] > 0.02 > bounds[1]
 
 
+def test_a_bound_of_zero_has_no_minus_sign():
+    found = mean_bounds(np.array([[0.0, 0.0, 0.0], [-0.0, -0.0, -0.0]]), 0, 1, 0.025)
+    assert not np.signbit(found.lower).any()
+    assert (found.lower == 0).all()
+    mirrored = mean_bounds(np.array([[-0.0, -0.0, 0.0]]), -1, 0, 0.025)
+    assert not np.signbit(mirrored.upper).any()
+
+
 def test_p_is_at_most_5_percent_exactly_where_the_bound_holds():
     rng = np.random.default_rng(2)
     values = rng.choice([-1.0, 0.0, 0.0, 0.0, 0.5, 1.0], (20, 30))

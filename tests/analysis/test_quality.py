@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from bench.analysis.calibration import calibration, calibration_table, stated
+from bench.analysis.calibration import calibration, calibration_table, mean_interval, stated
 from bench.analysis.comparisons import Comparison
 from bench.analysis.confusion import (
     balanced_accuracy,
@@ -217,6 +217,20 @@ def test_calibration_of_a_hand_worked_example_and_scikit_learns_brier_score():
     table = calibration_table(found, ARMS)
     assert table.loc[table["arm"] == "a", "n_answers"].tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 1, 2]
     assert len(table) == 20
+
+
+def test_intervals_end_where_no_value_can_be():
+    samples = frame("a", [["good"], ["bad"], ["good"]])
+    samples["confidence"] = [0.9, 1.0, 1.0]
+    typed = prepared(samples, ARMS)
+    grades = grade(typed, truths(["good", "good", "good"]), None, LABELS)
+    row = calibration(stated(typed, grades, None), 2, 3).iloc[0]
+    # Student's t would go from -1.1 to 1.8, where no mean square of probabilities is
+    assert (row["brier_ci_low"], row["brier_ci_high"]) == (0.0, 1.0)
+    assert (row["overconfidence_ci_low"], row["overconfidence_ci_high"]) == (-1.0, 1.0)
+    free = mean_interval("x", np.array([[0.0, 1.0, 0.0]]))
+    assert float(free["x_ci_low"][0]) < 0
+    assert float(free["x_ci_high"][0]) > 1
 
 
 def test_an_answer_without_a_category_or_confidence_is_not_in_the_calibration():
