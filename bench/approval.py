@@ -32,6 +32,8 @@ class Reviewed(Record):
 
     manifest: str
     """Of `manifest.json`."""
+    articles: str | None = None
+    """Of `articles.jsonl`; None in an approval that was given before this was looked at."""
     samples: dict[str, str]
     """Of each file in `samples/`."""
     tables: dict[str, str]
@@ -170,6 +172,7 @@ def reviewed(folders: Folders, result: GateResult) -> Reviewed:
         verdicts |= {f"{arm.arm}: {name}": answer.verdict for name, answer in arm.questions.items()}
     return Reviewed(
         manifest=_digest(folders.run / store.MANIFEST),
+        articles=_digest(folders.run / store.ARTICLES),
         samples=_digests(folders.run / "samples", "*.jsonl"),
         tables=_digests(folders.report / "tables", "*.csv"),
         heatmaps=_digests(folders.heatmaps, "*.png"),
@@ -192,6 +195,8 @@ def changed(then: Reviewed, now: Reviewed) -> Iterator[str]:
             yield f"verdict on {name} was {then.verdicts[name]}, is {word}"
     if then.manifest != now.manifest:
         yield "manifest.json changed"
+    if then.articles not in (None, now.articles):
+        yield "articles.jsonl changed"
     for room in ("samples", "tables", "heatmaps"):
         yield from _changed_files(room, getattr(then, room), getattr(now, room))
     if then.verdicts.keys() != now.verdicts.keys() or then.margins.keys() != now.margins.keys():

@@ -94,8 +94,8 @@ class Article(Record):
     @staticmethod
     def make_id(text: str, entity: Entity | None, parts: Mapping[str, str] | None = None) -> str:
         """The id an article with this text, entity and parts has."""
-        content = ["article", normalized_text(text), entity.name if entity else None]
-        named = {name: normalized_text(part) for name, part in (parts or {}).items()}
+        content = ["article", normalized_text(_encodable(text)), entity.name if entity else None]
+        named = {name: normalized_text(_encodable(part)) for name, part in (parts or {}).items()}
         return content_id([*content, named] if named else content)
 
 

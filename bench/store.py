@@ -52,7 +52,7 @@ class Run:
         self.manifest = _read_manifest(folder / MANIFEST)
 
     def articles(self) -> tuple[Article, ...]:
-        """The frozen articles in the manifest's order."""
+        """The frozen articles in the manifest's order; StorageError where one is not what was frozen."""
         path = self.folder / ARTICLES
         by_id: dict[str, Article] = {}
         for number, line in enumerate(_lines(path), 1):
@@ -60,11 +60,23 @@ class Run:
                 article = Article.model_validate_json(line)
             except ValidationError as error:
                 raise StorageError(f"{path}:{number}: not an article: {error.errors()[0]['msg']}") from error
+            self._refuse_changed(article, f"{path}:{number}")
             by_id[article.id] = article
         missing = [i for i in self.manifest.article_ids if i not in by_id]
         if missing:
             raise StorageError(f"{path}: article {missing[0]} is missing ({len(missing)} in all); restore it")
         return tuple(by_id[i] for i in self.manifest.article_ids)
+
+    def _refuse_changed(self, article: Article, where: str) -> None:
+        """An id is the hash of what was asked about; an imported article has no text, and its file's key."""
+        if "imported" in self.manifest.config:
+            return
+        identity = Article.make_id(article.text, article.entity, article.parts)
+        if article.id != identity:
+            raise StorageError(
+                f"{where}: article {article.id} was changed since it was frozen (its text, entity and parts "
+                f"now give the id {identity}); restore the file, or start a new run with the changed article"
+            )
 
     def samples_path(self, arm: str) -> Path:
         """The file of one arm's samples; it may not exist yet."""

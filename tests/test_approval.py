@@ -85,6 +85,14 @@ def test_a_changed_file_is_named(folders, path, named):
         require_approval(folders, [Q8])
 
 
+def test_changed_articles_are_named_though_their_texts_are_the_same(folders):
+    signed(folders)
+    path = folders.run / "articles.jsonl"
+    path.write_text(path.read_text().replace('"title":null', '"title":"x"', 1))
+    with pytest.raises(ApprovalError, match=r"stale: articles\.jsonl changed"):
+        require_approval(folders, [Q8])
+
+
 def test_changed_samples_are_named(folders):
     signed(folders)
     path = next((folders.run / "samples").iterdir())
@@ -139,3 +147,12 @@ def test_a_damaged_approval_is_none(folders):
     Path("reports/r/approval.json").write_text("{")
     with pytest.raises(ApprovalError, match="not an approval"):
         require_approval(folders, [])
+
+
+def test_an_approval_from_before_articles_were_looked_at_still_counts(folders):
+    signed(folders)
+    path = Path("reports/r/approval.json")
+    data = json.loads(path.read_text())
+    assert data["approvals"][0]["reviewed"].pop("articles").startswith("sha256:")
+    path.write_text(json.dumps(data))
+    assert [given.arm for given in require_approval(folders, [])] == [Q8]

@@ -11,6 +11,7 @@ import pytest
 
 from bench import store
 from bench.errors import ResumeRefusedError, RunLockedError, StorageError, UsageError
+from bench.records import Article
 from tests.builders import NOW, article, manifest, spec
 from tests.builders import sample as any_sample
 
@@ -273,3 +274,25 @@ def test_a_name_that_breaks_a_line_a_command_or_a_path_is_refused(name):
 def test_a_name_longer_than_any_disk_takes_is_no_run(tmp_path):
     with pytest.raises(UsageError, match="there are: none yet"):
         store.find_run(tmp_path, "a" * 300)
+
+
+@pytest.mark.parametrize(("before", "after"), [('"text":"Two.', '"text":"EDITED'), ("Examplecorp", "Other")])
+def test_a_changed_article_is_an_error_with_file_line_and_what_to_do(writer, before, after):
+    path = writer.folder / store.ARTICLES
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + lines[1].replace(before, after))
+    with pytest.raises(StorageError, match=r"articles\.jsonl:2: article \w+ was changed .*restore the file"):
+        writer.articles()
+
+
+def test_articles_with_parts_or_half_a_surrogate_pair_are_read_back(tmp_path):
+    text, parts = "a\ud800b", {"parent": "c\udc00"}
+    made = Article(id=Article.make_id(text, None, parts), text=text, source="test", parts=parts)
+    with store.create_run(tmp_path, manifest(articles=[made]), (made,)) as writer:
+        assert writer.articles() == (made,)
+
+
+def test_an_imported_article_has_the_key_of_its_file(tmp_path):
+    made = Article(id="k1", text="", source="seed")
+    with store.create_run(tmp_path, manifest(articles=[made], config={"imported": {}}), (made,)) as writer:
+        assert writer.articles() == (made,)
