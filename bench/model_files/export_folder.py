@@ -195,12 +195,17 @@ def config_text(
     max_tokens: int,
     context_tokens: int,
 ) -> str:
-    """A config.yaml with the arms of several exports; UsageError where they are none, or contradict."""
+    """A config.yaml with the arms of several exports.
+
+    UsageError where they are none, or contradict; ModelFileError where a file is gone or damaged.
+    """
     models = []
     for out in outs:
         found = read_facts(out)
         if not published(found):
             raise UsageError(f"{out}: no export that published anything; make one with `bench models export`")
+        for one in published(found):
+            _refuse_damaged(out, one)
         spec, name = ModelSpec.model_validate(found["source"]), found["card"]["name"]
         models += entries(spec, out, name, published(found))
     wanted = {
@@ -215,3 +220,14 @@ def config_text(
     except ValidationError as error:
         raise UsageError(f"these exports make no config: {error.errors()[0]['msg']}") from error
     return yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _refuse_damaged(out: Path, one: dict[str, Any]) -> None:
+    """ModelFileError unless a published form stands at its place, whole as far as its headers tell."""
+    from bench.backends.hf import model_folder
+    from bench.backends.llama_cpp import gguf_check
+
+    if one["kind"] == "gguf":
+        gguf_check.inspect(out / GGUF / one["file"])
+    else:
+        model_folder.inspect(out / one["file"], quant=model_folder.ANY_QUANT)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from bench import store
 from bench.backends.hf import model_folder
 from bench.backends.llama_cpp.catalogue import ModelFile, list_models
-from bench.errors import BenchError, ModelFileError, UsageError
+from bench.errors import BenchError, ModelFileError, StorageError, UsageError
 from bench.model_files import export_folder
 
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -79,7 +79,7 @@ def _folder_row(path: Path, below: Path) -> Row:
             has_chat_template=model_folder.template_source(files) is not None,
             digest=model_folder.digest(files, None),
         )
-    except ModelFileError as error:
+    except (ModelFileError, StorageError) as error:  # of its own files, or of the export it belongs to
         return Row(file=name, backend="hf", error=str(error).removeprefix(f"{path}: "))
 
 

@@ -18,6 +18,7 @@ from bench.backends.llama_cpp import gguf_check
 from bench.cli.app import app
 from bench.errors import ModelFileError, StorageError, UsageError
 from bench.model_files.export import export
+from bench.model_files.export_folder import config_text
 from bench.model_files.listing import chosen_file, rows
 from bench.model_files.remove import plan, remove
 from bench.model_files.show import show
@@ -295,3 +296,22 @@ def test_a_record_of_another_program_is_none_of_ours(gguf):
     (MODELS / "export.json").write_text('{"forms": [1, 2]}')
     assert show(gguf).parity is None
     assert len(rows(MODELS, RUNS)) == 1
+
+
+def test_an_export_whose_facts_cannot_be_read_is_one_damaged_row(small):
+    pytest.importorskip("bitsandbytes", reason="the hf-quant extra is not installed")
+    export(str(small), parse("nf4,q8_0"), MODELS / "out")
+    (MODELS / "out/export.json").write_text("{")
+    found = {row.file: row.error for row in rows(MODELS, RUNS)}
+    assert found.pop("out/nf4/") == ("models/out/export.json: cannot be read; remove it and export again")
+    assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize("gone", ["fp32/model.safetensors", "fp32", "gguf", "gguf/small-base-q8_0.gguf"])
+def test_no_config_is_made_of_an_export_whose_files_are_gone(small, gone):
+    export(str(small), parse("fp32,q8_0"), MODELS / "out")
+    assert config_text([MODELS / "out"], "phrasebank", None, 1, 8, 64)
+    path = MODELS / "out" / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(ModelFileError, match="models/out/"):
+        config_text([MODELS / "out"], "phrasebank", None, 1, 8, 64)
