@@ -138,8 +138,9 @@ class _Export:
         kinds = {"folder": self._folder, "quantized": self._quantized, "gguf": self._gguf}
         path, found = kinds[form.kind](known, form)
         n_bytes, digest = export_folder.size_of(path), export_folder.digest_of(path)
+        n_weight_bytes = export_folder.weight_bytes_of(path)
         n_parameters = known.loaded.model.num_parameters()
-        return Made(form, path, n_bytes, digest, n_parameters, found)
+        return Made(form, path, n_bytes, n_weight_bytes, digest, n_parameters, found)
 
     def _folder(self, known: Reference, form: Form) -> tuple[Path, ExportCheck]:
         path = self.work / form.name

@@ -58,6 +58,8 @@ class Made(NamedTuple):
     """Where it stands: its place, or below `rejected/`."""
     n_bytes: int
     """Of a folder, of all files in it."""
+    n_weight_bytes: int
+    """Of a folder, of its safetensors alone, as a listing counts."""
     digest: str
     """`sha256:...` of the file, or over those of a folder's files."""
     n_parameters: int
@@ -71,8 +73,8 @@ class Made(NamedTuple):
 
     @property
     def bits_per_weight(self) -> float:
-        """Bytes of the form for each weight of the model, times 8."""
-        return 8 * self.n_bytes / self.n_parameters
+        """Bytes of the file, or of a folder's weights, for each weight of the model, times 8."""
+        return 8 * self.n_weight_bytes / self.n_parameters
 
     def facts(self) -> dict[str, Any]:
         """What `export.json` says of it."""
@@ -107,6 +109,12 @@ def standing(out: Path, one: dict[str, Any]) -> Path:
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
+    return sum(found.stat().st_size for found in files)
+
+
+def weight_bytes_of(path: Path) -> int:
+    """Bytes of a file, or of a folder's safetensors."""
+    files = [path] if path.is_file() else path.glob("*.safetensors")
     return sum(found.stat().st_size for found in files)
 
 

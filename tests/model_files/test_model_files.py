@@ -315,3 +315,11 @@ def test_no_config_is_made_of_an_export_whose_files_are_gone(small, gone):
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(ModelFileError, match="models/out/"):
         config_text([MODELS / "out"], "phrasebank", None, 1, 8, 64)
+
+
+def test_an_export_notes_the_bits_per_weight_that_the_listing_shows(small):
+    export(str(small), parse("fp32,q8_0"), MODELS / "out")
+    forms = json.loads((MODELS / "out/export.json").read_text())["forms"]
+    noted = sorted(one["bits_per_weight"] for one in forms.values())
+    shown = sorted(row.bits_per_weight for row in rows(MODELS, RUNS) if row.bits_per_weight is not None)
+    assert noted == pytest.approx(shown)
