@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from bench import backends, items, store, tasks
 from bench.backends import Inspectable, StopTokens, TokenProbability
 from bench.config import Config, find_arm, load_config
-from bench.errors import BackendError, NotEnoughDataError, UsageError
+from bench.errors import NotEnoughDataError, UsageError
 from bench.records import Article, ModelSpec, Prompt, Record
 from bench.tasks import Task
 
@@ -149,11 +149,14 @@ def compare_arms(
 
 
 def read(spec: ModelSpec, config: Config, task: Task, prompts: Sequence[Prompt]) -> Reading:
-    """What one arm's engine tells about the prompts; BackendError where it tells nothing at all."""
+    """What one arm's engine tells about the prompts; UsageError where it tells nothing at all."""
     session = backends.get(spec.backend).open(spec, config.sampling, task.answer, 1)
     try:
         if not isinstance(session, Inspectable):
-            raise BackendError(f"{spec.arm}: the backend {spec.backend} does not show how it reads a prompt")
+            raise UsageError(
+                f"{spec.arm}: the backend {spec.backend} does not show how it reads a prompt with this arm; "
+                "name arms of models that write"
+            )
         return Reading(
             [session.rendered(prompt) for prompt in prompts],
             [session.token_ids(prompt) for prompt in prompts],

@@ -6,7 +6,7 @@ import pytest
 
 from bench.backends import StopTokens, TokenProbability
 from bench.config import Config
-from bench.errors import BackendError, NotEnoughDataError, UsageError
+from bench.errors import NotEnoughDataError, UsageError
 from bench.parity import Reading, Verdict, compare_arms, judged
 from tests import builders
 
@@ -146,7 +146,7 @@ def compared(settings, a, b):
 
 def test_a_backend_that_shows_nothing_is_said():
     settings = config()
-    with pytest.raises(BackendError, match="does not show how it reads"):
+    with pytest.raises(UsageError, match="does not show how it reads"):
         compared(settings, *settings.arms())
 
 
