@@ -152,6 +152,9 @@ def build(
             sides=sides,
             labelling=None if middle is None or middle.told is None else middle.told(),
         )
+        if not any(source.n_rows for source in card.sources):
+            read = ", ".join(source.path for source in card.sources)
+            raise NoArticlesError(f"{recipe.name}: its sources hold no rows ({read}); name files that do")
         if not card.n_rows:
             done = ", ".join(f"{s.step} left {s.n_rows_out}" for s in card.steps)
             raise NoArticlesError(f"{recipe.name}: no row is left ({done}); loosen a step")

@@ -125,6 +125,12 @@ def test_a_build_that_leaves_nothing_changes_nothing():
     assert files() == before
 
 
+def test_sources_without_rows_are_named_and_no_step_is(tmp_path):
+    write_csv(tmp_path / "a.csv", ["text", "label", "who"])
+    with pytest.raises(NoArticlesError, match=r"its sources hold no rows \(.*a\.csv\)"):
+        built(RECIPE)
+
+
 def test_a_folder_that_is_no_data_set_is_not_replaced():
     Path("datasets/mine").mkdir(parents=True)
     Path("datasets/mine/precious.txt").write_text("x")
