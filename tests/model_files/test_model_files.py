@@ -195,14 +195,18 @@ def test_a_run_that_cannot_be_read_holds_on_to_everything(gguf):
     assert plan(gguf, MODELS, RUNS).runs == ("broken (cannot be read)",)
 
 
-def trained_on(base):
+@pytest.fixture
+def trained_on(small):
     """A base below models/, and a training that stands on it."""
-    (MODELS / base).mkdir(parents=True)
-    (MODELS / base / "config.json").write_text("{}")
-    return make_training(MODELS, MODELS / base, None)
+
+    def trained(base):
+        shutil.copytree(small, MODELS / base)
+        return make_training(MODELS, MODELS / base, None)
+
+    return trained
 
 
-def test_a_base_on_which_a_training_stands_stays_unless_forced():
+def test_a_base_on_which_a_training_stands_stays_unless_forced(trained_on):
     trained_on("base/pretrained")
     done = removed(MODELS / "base", "--yes")
     assert isinstance(done.exception, UsageError)
@@ -211,13 +215,13 @@ def test_a_base_on_which_a_training_stands_stays_unless_forced():
     assert removed(MODELS / "base", "--yes", "--force").exit_code == 0
 
 
-def test_a_base_goes_together_with_what_stands_on_it():
+def test_a_base_goes_together_with_what_stands_on_it(trained_on):
     trained_on("base/pretrained")
     assert removed(MODELS / "base", MODELS / "phrases", "--yes").exit_code == 0
     assert not list(MODELS.iterdir())
 
 
-def test_a_training_that_cannot_be_read_holds_on_to_everything(gguf):
+def test_a_training_that_cannot_be_read_holds_on_to_everything(gguf, trained_on):
     (trained_on("base") / "arm.json").write_text("{")
     assert plan(gguf, MODELS, RUNS).trainings == ("phrases/lora (cannot be read)",)
 
