@@ -156,6 +156,7 @@ def test_other_margins_and_another_baseline_than_the_runs_own_are_said():
         "the config it was measured with has baseline q8_0, the present one none",
     ]
     assert settings_said(folder, with_settings(gate={"mean": 0.005}, baseline="q8_0")) == []
+    assert settings_said(folder, with_settings(gate={"mean": 0.005}), baseline="fp16") == []
 
 
 @pytest.mark.parametrize("name", ["mean", "rms", "variance_ratio", "variance_abs"])
